@@ -1,0 +1,108 @@
+"""Reading untrusted, parsed JSON into types: every error names the path."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from math import isfinite
+
+from shared.errors import InvalidValue
+
+
+class Reader:
+    """Reads the fields of one JSON object; `path` is where the object stands, `error` what to raise."""
+
+    __slots__ = ("data", "error", "path")
+
+    def __init__(self, data: object, path: str, error: type[InvalidValue] = InvalidValue) -> None:
+        self.path = path
+        self.error = error
+        if not isinstance(data, Mapping):
+            raise error(path, f"expected an object, got {_kind(data)}")
+        self.data: Mapping[str, object] = data
+
+    def place(self, key: str) -> str:
+        """The path of a field."""
+        return f"{self.path}.{key}" if self.path else key
+
+    def fail(self, key: str, expected: str) -> InvalidValue:
+        """The error for a field that is missing or not as expected."""
+        if key not in self.data:
+            return self.error(self.place(key), f"missing; expected {expected}")
+        return self.error(self.place(key), f"expected {expected}, got {_kind(self.data[key])}")
+
+    def text(self, key: str, *, longest: int = 10_000_000) -> str:
+        """A string of at most `longest` characters."""
+        value = self.data.get(key)
+        if not isinstance(value, str):
+            raise self.fail(key, "a string")
+        if len(value) > longest:
+            raise self.error(self.place(key), f"{len(value)} characters; at most {longest} are allowed")
+        return value
+
+    def optional_text(self, key: str, *, longest: int = 10_000_000) -> str | None:
+        """A string, or None where the field is missing or null."""
+        return None if self.data.get(key) is None else self.text(key, longest=longest)
+
+    def number(self, key: str, *, low: float, high: float) -> float:
+        """A finite number within [low, high]."""
+        return self._bounded(self.data.get(key), key, low, high)
+
+    def whole(self, key: str, *, low: int, high: int) -> int:
+        """A whole number within [low, high]."""
+        value = self.data.get(key)
+        if isinstance(value, bool) or not isinstance(value, int) or not low <= value <= high:
+            raise self.fail(key, f"a whole number from {low} to {high}")
+        return value
+
+    def flag(self, key: str, *, default: bool) -> bool:
+        """True or false, or the default where the field is missing."""
+        value = self.data.get(key, default)
+        if not isinstance(value, bool):
+            raise self.fail(key, "true or false")
+        return value
+
+    def items(self, key: str) -> list[object]:
+        """A list."""
+        value = self.data.get(key)
+        if not isinstance(value, list):
+            raise self.fail(key, "a list")
+        return value
+
+    def texts(self, key: str) -> tuple[str, ...]:
+        """A list of strings."""
+        values = self.items(key)
+        for i, value in enumerate(values):
+            if not isinstance(value, str):
+                raise self.error(f"{self.place(key)}[{i}]", f"expected a string, got {_kind(value)}")
+        return tuple(str(value) for value in values)
+
+    def numbers(self, key: str, *, length: int, low: float, high: float) -> tuple[float, ...]:
+        """A list of `length` finite numbers within [low, high]."""
+        values = self.items(key)
+        if len(values) != length:
+            raise self.error(self.place(key), f"expected {length} numbers, got {len(values)}")
+        return tuple(self._bounded(value, f"{key}[{i}]", low, high) for i, value in enumerate(values))
+
+    def mapping(self, key: str) -> Mapping[str, object]:
+        """An object."""
+        value = self.data.get(key)
+        if not isinstance(value, Mapping):
+            raise self.fail(key, "an object")
+        return value
+
+    def _bounded(self, value: object, place: str, low: float, high: float) -> float:
+        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+            raise self.error(self.place(place), f"expected a number, got {_kind(value)}")
+        if not low <= value <= high:
+            raise self.error(self.place(place), f"expected a number from {low:g} to {high:g}, got {value!r}")
+        return float(value)
+
+
+def _kind(value: object) -> str:
+    if value is None:
+        return "nothing"
+    if isinstance(value, bool | int | float):
+        return repr(value)
+    if isinstance(value, str):
+        return f"the text {value[:40]!r}"
+    return "a list" if isinstance(value, list) else "an object"
