@@ -6,8 +6,13 @@ import hmac
 from base64 import urlsafe_b64encode
 from collections.abc import Mapping
 from hashlib import sha256
+from typing import Final
 
 Keys = Mapping[str, bytes]
+
+# A page asked for with this parameter, signed for this purpose, shows the variant that it names.
+PREVIEW_PARAMETER: Final = "usher-preview"
+PREVIEW_PURPOSE: Final = "preview"
 
 
 def read_keys(text: str) -> Keys:

@@ -2,7 +2,7 @@
 
 Bindings (wrangler.toml): KV `SCORES`, queue `EVENTS`, bucket `LAKE`, optional dataset `COUNTERS`, optional assets
 `ASSETS`. Variables: `USHER_KEYS` (secret, `id:secret,…`), `UPSTREAM` (origin of the pages where they are neither assets
-nor the zone's own), `SNAPSHOT_TTL_MS`, `KV_MARGIN_MS`, `COLD_MARGIN_MS`.
+nor the zone's own), `SNAPSHOT_TTL_MS`, `COLD_MARGIN_MS`.
 """
 
 from __future__ import annotations
@@ -13,20 +13,24 @@ import os
 from typing import TYPE_CHECKING, Any, Final
 
 import js
-from pyodide.ffi import create_proxy
+from pyodide.ffi import create_proxy, to_js
 from workers import WorkerEntrypoint
 
-from shared.signing import Keys, read_keys
+from shared.signing import PREVIEW_PARAMETER, Keys, read_keys
 from worker import client, intake
 from worker.context import read_context
-from worker.plan import PREVIEW_PARAMETER, PagePlan, expose, plan_page, read_preview, touchpoints_on
+from worker.plan import PagePlan, expose, plan_page, read_preview, touchpoints_on
 from worker.snapshots import SnapshotStore
 from worker.storage import pack_batch, to_messages
 from worker.upstream import CACHE_HEADERS, REMOVED_REQUEST_HEADERS, VALIDATORS, is_rewritable
-from worker.visitor import COOKIE, Visitor, continue_visit, read_visitor, without_cookie, write_visitor
+from worker.visitor import COOKIE, continue_visit, read_visitor, without_cookie, write_visitor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
+
+    from shared.events import Exposure
+    from shared.snapshot import Snapshot
+    from worker.visitor import Visitor
 
 EXPOSURE_TIMER_S: Final = 20.0
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
@@ -39,21 +43,36 @@ _page_numbers = 0
 
 
 class OpenPage:
-    """A page on its way to the browser: its plan, the HTML by slot, and which slots' handlers have run."""
+    """A page on its way to the browser: what was decided for whom, and which slots' handlers have run."""
 
-    __slots__ = ("finished", "html", "plan", "script", "written")
+    __slots__ = ("context", "finished", "html", "now_ms", "page_view", "plan", "script", "visitor", "written")
 
-    def __init__(self, plan: PagePlan, script: str) -> None:
+    def __init__(
+        self, plan: PagePlan, visitor: Visitor, context: Mapping[str, str], page_view: str, now_ms: int
+    ) -> None:
         self.plan = plan
+        self.visitor = visitor
+        self.context = context
+        self.page_view = page_view
+        self.now_ms = now_ms
         self.html = [slot.html for slot in plan.slots]
-        self.script = script
+        self.script = client.script_tag(page_view)
         self.written: list[int] = []
         self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
-    def finish(self) -> None:
-        """Let go of whoever waits for the end of the page."""
-        if not self.finished.done():
-            self.finished.set_result(None)
+    def exposures(self) -> list[Exposure]:
+        """The exposure of every slot that was written."""
+        return [
+            expose(
+                self.plan.slots[index],
+                self.plan,
+                self.context,
+                visitor=self.visitor.id,
+                page_view=self.page_view,
+                now_ms=self.now_ms,
+            )
+            for index in self.written
+        ]
 
 
 def _write_slot(page: int, slot: int, element: Any) -> None:
@@ -66,7 +85,7 @@ def _write_slot(page: int, slot: int, element: Any) -> None:
         if slot not in opened.written:
             opened.written.append(slot)
     except Exception as error:  # noqa: BLE001 - see above
-        _count("slot_failed", repr(error))
+        _log("slot_failed", repr(error))
 
 
 def _add_script(page: int, element: Any) -> None:
@@ -74,14 +93,14 @@ def _add_script(page: int, element: Any) -> None:
     try:
         element.append(_open_pages[page].script, _as_html)
     except Exception as error:  # noqa: BLE001 - as above
-        _count("script_failed", repr(error))
+        _log("script_failed", repr(error))
 
 
 def _end_page(page: int, *_: Any) -> None:
     """HTMLRewriter's handler of the document's end, and the listener of the client's abort."""
     opened = _open_pages.get(page)
-    if opened is not None:
-        opened.finish()
+    if opened is not None and not opened.finished.done():
+        opened.finished.set_result(None)
 
 
 def _object(**fields: Any) -> Any:
@@ -93,83 +112,87 @@ def _object(**fields: Any) -> Any:
 
 
 _as_html = _object(html=True)
+_as_text = _object(contentType="text")
 _write_slot_proxy = create_proxy(_write_slot)
 _add_script_proxy = create_proxy(_add_script)
 _end_page_proxy = create_proxy(_end_page)
 
 
-def _count(reason: str, detail: str = "") -> None:
-    """Count a failure by its reason: one structured line in the log (and a data point, see `Default.count`)."""
+def _log(reason: str, detail: str = "") -> None:
     js.console.warn(json.dumps({"usher": reason, "detail": detail[:500]}))
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
     """The Worker: pages, events, the queue's consumer, and the cron trigger."""
 
+    @property
+    def bindings(self) -> Any:
+        """The environment without the SDK's wrappers, whose conversions cost on every access."""
+        return getattr(self.env, "_env", self.env)
+
     async def fetch(self, request: Any) -> Any:
         """Answer a request. Whatever fails here, the page itself gets through."""
         request = getattr(request, "js_object", request)
-        env = getattr(self.env, "_env", self.env)
         url = js.URL.new(request.url)
-        if url.pathname == intake.PATH:
-            return await self._take_events(request, env)
-        if url.pathname == client.PATH:
+        path = url.pathname
+        if path == intake.PATH:
+            return await self._take_events(request)
+        if path == client.PATH:
             return _respond(client.SCRIPT, 200, "text/javascript; charset=utf-8", cache_control=client.CACHE_CONTROL)
         if request.method not in ("GET", "HEAD") or request.headers.get("upgrade"):
-            return await _fetch_upstream(request, env, request)
-        return await self._answer_page(request, env, url)
+            return await _fetch_upstream(self.bindings, request, request.url)
+        return await self._answer_page(request, url, path)
 
     async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002 - the runtime's signature
         """Write a batch of messages to the lake. An exception makes the queue deliver it again."""
         raw = getattr(batch, "_binding", batch)
-        messages = [(m.id, int(m.timestamp.getTime()), m.body) for m in raw.messages]
-        bucket = getattr(self.env, "_env", self.env).LAKE
+        messages = [(message.id, int(message.timestamp.getTime()), message.body) for message in raw.messages]
         for stored in pack_batch(messages):
-            await bucket.put(stored.key, js.Uint8Array.new(list(stored.content)).buffer)
+            await self.bindings.LAKE.put(stored.key, to_js(stored.content))
 
     async def scheduled(self, controller: Any = None, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
         """Look whether what is published is fresh, and count it where it is not."""
-        store, now_ms = _store_of(getattr(self.env, "_env", self.env)), int(js.Date.now())
-        await self._refresh(store, getattr(self.env, "_env", self.env), now_ms)
+        store, now_ms = _store_of(self.bindings), int(js.Date.now())
+        await self._refresh(store, now_ms)
         if store.snapshot is not None and now_ms - store.snapshot.header.created_ms > STALE_SNAPSHOT_MS:
             self._count("snapshot_stale", store.snapshot.version)
 
     # Pages
 
-    async def _answer_page(self, request: Any, env: Any, url: Any) -> Any:
-        store = _store_of(env)
-        now_ms = int(js.Date.now())
-        names = touchpoints_on(store.snapshot, url.pathname) if store.snapshot is not None else None
-        if names == []:
-            self._refresh_if_due(store, env, now_ms)
-            return await _fetch_upstream(request, env, request)
-        get_header = request.headers.get
-        if names is None and "text/html" not in (get_header("accept") or ""):
-            self._refresh_if_due(store, env, now_ms)
-            return await _fetch_upstream(request, env, request)
-        page = _fetch_upstream(request, env, _whole_page_request(request))
-        if store.snapshot is None:
-            response = await page
-            await self._wait_for_first_snapshot(store, env, now_ms)
-            names = touchpoints_on(store.snapshot, url.pathname) if store.snapshot is not None else []
+    async def _answer_page(self, request: Any, url: Any, path: str) -> Any:
+        store, now_ms = _store_of(self.bindings), int(js.Date.now())
+        if store.is_due(now_ms):
+            loading = asyncio.ensure_future(self._refresh(store, now_ms))
+            self.ctx.waitUntil(loading)
         else:
-            self._refresh_if_due(store, env, now_ms)
-            response = await page
-        if not names or store.snapshot is None:
+            loading = None
+        names = touchpoints_on(store.snapshot, path) if store.snapshot is not None else None
+        may_be_page = names is None and "text/html" in (request.headers.get("accept") or "")
+        if not names and not may_be_page:
+            return await _fetch_upstream(self.bindings, request, request.url)
+        response = await _fetch_upstream(self.bindings, _whole_page_request(request), request.url)
+        if store.snapshot is None and loading is not None:
+            await self._wait_for_first_snapshot(loading)
+        if store.snapshot is not None and names is None:
+            names = touchpoints_on(store.snapshot, path)
+        if names == [] or not is_rewritable(
+            response.status, response.headers.get("content-type"), response.headers.get("content-encoding")
+        ):
             return response
-        return self._personalise(request, env, store, names, response, now_ms)
+        if store.snapshot is None or names is None:
+            return _with_headers(response, None)
+        try:
+            return self._personalise(request, url, store.snapshot, names, response, now_ms)
+        except Exception as error:  # noqa: BLE001 - the page itself always gets through
+            self._count("decision_failed", repr(error))
+            return _with_headers(response, None)
 
     def _personalise(
-        self, request: Any, env: Any, store: SnapshotStore, names: list[str], response: Any, now_ms: int
+        self, request: Any, url: Any, snapshot: Snapshot, names: list[str], response: Any, now_ms: int
     ) -> Any:
         get_header = request.headers.get
-        headers = response.headers
-        snapshot = store.snapshot
-        assert snapshot is not None
-        if not is_rewritable(response.status, headers.get("content-type"), headers.get("content-encoding")):
-            return response
+        keys = self._read_keys()
         opted_out = snapshot.header.honour_gpc and get_header("sec-gpc") == "1"
-        keys = self._read_keys(env)
         if request.method == "HEAD" or opted_out or keys is None:
             return _with_headers(response, None)
         visitor, problem = read_visitor(get_header("cookie"), keys)
@@ -177,96 +200,66 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             self._count(problem)
         visitor = continue_visit(visitor, now_ms, os.urandom)
         context = read_context(request.url, get_header, snapshot.header.attributes)
-        forced = read_preview(keys, js.URL.new(request.url).searchParams.get(PREVIEW_PARAMETER))
-        try:
-            plan = plan_page(names, snapshot, visitor.as_unit(), context, now_ms, forced=forced)
-        except Exception as error:  # noqa: BLE001 - the page itself always gets through
-            self._count("decision_failed", repr(error))
-            return _with_headers(response, None)
+        forced = read_preview(keys, url.searchParams.get(PREVIEW_PARAMETER)) if url.search else {}
+        plan = plan_page(names, snapshot, visitor.as_unit(), context, now_ms, forced=forced)
         for failure in plan.failures:
             self._count(failure)
-        rewritten = self._rewrite(request, env, response, plan, visitor, context, now_ms)
-        return _with_headers(rewritten, write_visitor(visitor, keys))
+        page = OpenPage(plan, visitor, context, f"{now_ms:x}-{os.urandom(8).hex()}", now_ms)
+        return _with_headers(self._rewrite(request, page, response), write_visitor(visitor, keys))
 
-    def _rewrite(
-        self,
-        request: Any,
-        env: Any,
-        response: Any,
-        plan: PagePlan,
-        visitor: Visitor,
-        context: Mapping[str, str],
-        now_ms: int,
-    ) -> Any:
+    def _rewrite(self, request: Any, page: OpenPage, response: Any) -> Any:
         global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
         _page_numbers += 1
         number = _page_numbers
-        page_view = f"{visitor.id}-{now_ms:x}-{os.urandom(4).hex()}"
-        opened = _open_pages[number] = OpenPage(plan, client.script_tag(page_view))
         rewriter = js.HTMLRewriter.new()
-        for index, slot in enumerate(plan.slots):
+        for index, slot in enumerate(page.plan.slots):
             handler = _object(element=_write_slot_proxy.bind(None, number, index))
             rewriter.on(f'[data-usher="{slot.decision.touchpoint}"]', handler)
         rewriter.on("head", _object(element=_add_script_proxy.bind(None, number)))
-        rewriter.onDocument(_object(end=_end_page_proxy.bind(None, number)))
-        signal = request.signal
-        if signal is not None:
-            signal.addEventListener("abort", _end_page_proxy.bind(None, number))
+        end = _end_page_proxy.bind(None, number)
+        rewriter.onDocument(_object(end=end))
+        request.signal.addEventListener("abort", end)
+        rewritten = rewriter.transform(response)
+        _open_pages[number] = page
+        self.ctx.waitUntil(self._expose_at_end(number, page))
+        return rewritten
 
-        async def send_exposures() -> None:
-            try:
-                await asyncio.wait_for(opened.finished, EXPOSURE_TIMER_S)
-            except TimeoutError:
-                pass
-            finally:
-                del _open_pages[number]
-            exposures = [
-                expose(
-                    plan.slots[index],
-                    plan,
-                    context,
-                    visitor=visitor.id,
-                    page_view=page_view,
-                    path=context.get("path", "/"),
-                    now_ms=now_ms,
-                ).to_dict()
-                for index in opened.written
-            ]
-            await self._enqueue(env, to_messages(exposures, ()))
-
-        self.ctx.waitUntil(send_exposures())
-        return rewriter.transform(response)
+    async def _expose_at_end(self, number: int, page: OpenPage) -> None:
+        """Log the slots that were written, once the page has ended, the client has left, or time is up."""
+        try:
+            await asyncio.wait_for(page.finished, EXPOSURE_TIMER_S)
+        except TimeoutError:
+            self._count("exposure_timer")
+        finally:
+            del _open_pages[number]
+        await self._enqueue(to_messages([each.to_dict() for each in page.exposures()], ()))
 
     # What is published
 
-    def _refresh_if_due(self, store: SnapshotStore, env: Any, now_ms: int) -> None:
-        if store.is_due(now_ms):
-            self.ctx.waitUntil(self._refresh(store, env, now_ms))
+    async def _refresh(self, store: SnapshotStore, now_ms: int) -> None:
+        scores = self.bindings.SCORES
 
-    async def _refresh(self, store: SnapshotStore, env: Any, now_ms: int) -> None:
         async def kv_get(key: str) -> str | None:
-            value = await env.SCORES.get(key)
+            value = await scores.get(key)
             return value if isinstance(value, str) else None
 
         try:
             problem = await store.refresh(kv_get, now_ms)
         except Exception as error:  # noqa: BLE001 - whatever KV raises, the last good snapshot stays
-            problem = "kv_failed"
-            _count(problem, repr(error))
-        if problem is not None:
-            self._count(problem)
+            self._count("kv_failed", repr(error))
+        else:
+            if problem is not None:
+                self._count(problem)
 
-    async def _wait_for_first_snapshot(self, store: SnapshotStore, env: Any, now_ms: int) -> None:
+    async def _wait_for_first_snapshot(self, loading: asyncio.Future[None]) -> None:
         """Give a fresh isolate's first read of KV a bounded time; it goes on for the next requests."""
-        loading = asyncio.ensure_future(self._refresh(store, env, now_ms))
-        self.ctx.waitUntil(loading)
-        done, _ = await asyncio.wait([loading], timeout=_number(env, "COLD_MARGIN_MS", 200) / 1000)
+        done, _ = await asyncio.wait([loading], timeout=_number(self.bindings, "COLD_MARGIN_MS", 200) / 1000)
         if not done:
             self._count("kv_deadline")
 
     # Events
 
-    async def _take_events(self, request: Any, env: Any) -> Any:
+    async def _take_events(self, request: Any) -> Any:
         if request.method != "POST":
             return _refuse(intake.Refusal(status=405, code="method", remedy="send a POST request"))
         get_header = request.headers.get
@@ -275,30 +268,32 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         )
         if refusal is not None:
             return _refuse(refusal)
-        keys = self._read_keys(env)
+        keys = self._read_keys()
         if keys is None:
             return _refuse(intake.Refusal(status=503, code="no_keys", remedy="try again later"), retry_after_s=60)
         body = (await request.arrayBuffer()).to_bytes()
         if len(body) > intake.MAX_BODY_BYTES:
             return _refuse(intake.too_large())
         now_ms = int(js.Date.now())
-        snapshot = _store_of(env).snapshot
+        snapshot = _store_of(self.bindings).snapshot
         if get_header("sec-gpc") == "1" and (snapshot is None or snapshot.header.honour_gpc):
             return _respond("", 204, None)
         visitor, _ = read_visitor(get_header("cookie"), keys)
         goals = snapshot.header.goals if snapshot is not None else None
-        result = intake.read_batch(body, visitor=visitor and visitor.id, received_ms=now_ms, goals=goals)
+        visitor_id = visitor.id if visitor is not None else None
+        result = intake.read_batch(body, visitor=visitor_id, received_ms=now_ms, goals=goals)
         if isinstance(result, intake.Refusal):
             return _refuse(result)
         messages = to_messages([goal.to_dict() for goal in result.accepted], result.quarantined)
-        if not await self._enqueue(env, messages):
-            return _refuse(intake.Refusal(status=503, code="queue", remedy="keep the events and try again"), 5)
+        if not await self._enqueue(messages):
+            refusal = intake.Refusal(status=503, code="queue", remedy="keep the events and send them again")
+            return _refuse(refusal, retry_after_s=5)
         return _respond(json.dumps(result.verdicts()), 202, "application/json")
 
-    async def _enqueue(self, env: Any, messages: list[str]) -> bool:
+    async def _enqueue(self, messages: list[str]) -> bool:
         try:
             for message in messages:
-                await env.EVENTS.send(message, _object(contentType="text"))
+                await self.bindings.EVENTS.send(message, _as_text)
         except Exception as error:  # noqa: BLE001 - named, counted, and answered by the caller
             self._count("queue_failed", repr(error))
             return False
@@ -306,8 +301,8 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     # Settings and counters
 
-    def _read_keys(self, env: Any) -> Keys | None:
-        text = getattr(env, "USHER_KEYS", None)
+    def _read_keys(self) -> Keys | None:
+        text = getattr(self.bindings, "USHER_KEYS", None)
         if not isinstance(text, str):
             self._count("no_keys")
             return None
@@ -320,12 +315,11 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         return _keys[text]
 
     def _count(self, reason: str, detail: str = "") -> None:
-        _count(reason, detail)
-        dataset = getattr(getattr(self.env, "_env", self.env), "COUNTERS", None)
+        """Count a failure by its reason: a structured line in the log, and a data point where there is a dataset."""
+        _log(reason, detail)
+        dataset = getattr(self.bindings, "COUNTERS", None)
         if dataset is not None:
-            dataset.writeDataPoint(
-                _object(indexes=js.Array.of(reason), blobs=js.Array.of(reason), doubles=js.Array.of(1))
-            )
+            dataset.writeDataPoint(_object(indexes=js.Array.of(reason), doubles=js.Array.of(1)))
 
 
 def _store_of(env: Any) -> SnapshotStore:
@@ -340,7 +334,7 @@ def _number(env: Any, name: str, default: int) -> int:
     try:
         return default if value is None else int(value)
     except (TypeError, ValueError):
-        _count("setting_invalid", f"{name} is {value!r}; using {default}")
+        _log("setting_invalid", f"{name} is {value!r}; using {default}")
         return default
 
 
@@ -356,17 +350,15 @@ def _whole_page_request(request: Any) -> Any:
     return js.Request.new(request.url, _object(method=request.method, headers=headers, redirect="manual"))
 
 
-def _fetch_upstream(original: Any, env: Any, request: Any) -> Any:
+def _fetch_upstream(env: Any, request: Any, url: str) -> Any:
     """Start the fetch of a page or file; returns the promise of the response."""
-    assets = getattr(env, "ASSETS", None)
     upstream = getattr(env, "UPSTREAM", None)
     if upstream:
-        parts = js.URL.new(original.url)
+        parts = js.URL.new(url)
         target = js.URL.new(parts.pathname + parts.search, upstream)
         return js.fetch(js.Request.new(target.href, request), _object(redirect="manual"))
-    if assets is not None:
-        return assets.fetch(request)
-    return js.fetch(request)
+    assets = getattr(env, "ASSETS", None)
+    return assets.fetch(request) if assets is not None else js.fetch(request)
 
 
 def _with_headers(response: Any, set_cookie: str | None) -> Any:

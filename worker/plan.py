@@ -9,11 +9,8 @@ from shared.decision import Decision, Unit, decide, preview, segments_of
 from shared.errors import InvalidSnapshot
 from shared.events import Exposure
 from shared.paths import path_matches
-from shared.signing import Keys, verify
+from shared.signing import PREVIEW_PURPOSE, Keys, verify
 from shared.snapshot import Snapshot
-
-PREVIEW_PARAMETER = "usher-preview"
-PREVIEW_PURPOSE = "preview"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -85,7 +82,6 @@ def expose(
     *,
     visitor: str,
     page_view: str,
-    path: str,
     now_ms: int,
 ) -> Exposure:
     """Return the exposure event of a slot that was written."""
@@ -95,7 +91,7 @@ def expose(
         received_ms=now_ms,
         visitor=visitor,
         page_view=page_view,
-        url_path=path,
+        url_path=context.get("path", "/"),
         decision=slot.decision,
         segments=plan.segments,
         context=context,

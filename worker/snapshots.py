@@ -11,8 +11,10 @@ from shared.snapshot import Snapshot
 
 POINTER_KEY: Final = "current"
 SNAPSHOT_KEY: Final = "snapshot:"
-# While a refresh is under way, other requests do not start another one.
-REFRESH_PATIENCE_MS: Final = 5_000
+# While a refresh is under way, other requests go on with the snapshot they have.
+PATIENCE_MS: Final = 5_000
+# After a failure KV is asked again this much later.
+RETRY_MS: Final = 1_000
 
 KvGet = Callable[[str], Awaitable[str | None]]
 
@@ -27,42 +29,47 @@ class SnapshotStore:
     def __init__(self, ttl_ms: int) -> None:
         self.snapshot: Snapshot | None = None
         self.ttl_ms = ttl_ms
-        self._checked_ms = 0
-        self._refreshing_ms = 0
+        self._next_look_ms = 0
 
     def is_due(self, now_ms: int) -> bool:
-        """Whether the pointer is older than its TTL and nobody is looking already."""
-        return now_ms - self._checked_ms >= self.ttl_ms and now_ms - self._refreshing_ms >= REFRESH_PATIENCE_MS
+        """Whether it is time to look for a newer snapshot."""
+        return now_ms >= self._next_look_ms
 
     async def refresh(self, kv_get: KvGet, now_ms: int) -> str | None:
         """Read the pointer and, where it names another version, that snapshot; keep the last good one on any failure.
 
-        Returns the reason of a failure, to be counted, or None. What `kv_get` raises is the caller's to name.
+        Returns the reason of a failure, to be counted, or None. What `kv_get` raises goes on to the caller.
         """
-        self._refreshing_ms = now_ms
+        if self.snapshot is not None:
+            self._next_look_ms = now_ms + PATIENCE_MS
+        problem: str | None = "kv_failed"
         try:
-            pointer = await kv_get(POINTER_KEY)
-            if pointer is None:
-                self._checked_ms = now_ms
-                return "nothing_published"
-            version = _read_pointer(pointer)
-            if version is None:
-                return "pointer_invalid"
-            if self.snapshot is None or self.snapshot.version != version:
-                text = await kv_get(SNAPSHOT_KEY + version)
-                if text is None:
-                    return "snapshot_missing"
-                try:
-                    snapshot = Snapshot.from_text(text)
-                except InvalidSnapshot as error:
-                    return "snapshot_unknown_format" if error.path == "header.format" else "snapshot_invalid"
-                if snapshot.version != version:
-                    return "snapshot_invalid"
-                self.snapshot = snapshot
-            self._checked_ms = now_ms
-            return None
+            problem = await self._read(kv_get)
         finally:
-            self._refreshing_ms = 0
+            failed = problem not in (None, "nothing_published")
+            self._next_look_ms = now_ms + (min(self.ttl_ms, RETRY_MS) if failed else self.ttl_ms)
+        return problem
+
+    async def _read(self, kv_get: KvGet) -> str | None:
+        pointer = await kv_get(POINTER_KEY)
+        if pointer is None:
+            return "nothing_published"
+        version = _read_pointer(pointer)
+        if version is None:
+            return "pointer_invalid"
+        if self.snapshot is not None and self.snapshot.version == version:
+            return None
+        text = await kv_get(SNAPSHOT_KEY + version)
+        if text is None:
+            return "snapshot_missing"
+        try:
+            snapshot = Snapshot.from_text(text)
+        except InvalidSnapshot as error:
+            return "snapshot_unknown_format" if error.path == "header.format" else "snapshot_invalid"
+        if snapshot.version != version:
+            return "snapshot_invalid"
+        self.snapshot = snapshot
+        return None
 
 
 def _read_pointer(text: str) -> str | None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -50,14 +49,10 @@ class Replacement:
 
 
 REPLACEMENTS = (
-    Replacement(
-        old="async function _createPyodideModule(", new="export async function _createPyodideModule(", count=1
-    ),
+    Replacement(old="async function _createPyodideModule(", new="export async function _createPyodideModule(", count=1),
     Replacement(old="export default _createPyodideModule;", new="", count=1),
     Replacement(old="new WebAssembly.Module(", new="newWasmModule(", count=4),
-    Replacement(
-        old="await WebAssembly.instantiate(binary,info)", new="await wasmInstantiate(binary,info)", count=1
-    ),
+    Replacement(old="await WebAssembly.instantiate(binary,info)", new="await wasmInstantiate(binary,info)", count=1),
     Replacement(
         old="await WebAssembly.instantiate(binary,imports)", new="await wasmInstantiate(binary,imports)", count=1
     ),
@@ -70,7 +65,9 @@ REPLACEMENTS = (
         "return flags.loadAsync?Promise.resolve(patchedLib):patchedLib;if(handle){",
         count=1,
     ),
-    Replacement(old="getMemory(metadata.memorySize", new="Module.getMemoryPatched(Module,libName,metadata.memorySize", count=1),
+    Replacement(
+        old="getMemory(metadata.memorySize", new="Module.getMemoryPatched(Module,libName,metadata.memorySize", count=1
+    ),
 )
 
 
@@ -143,7 +140,7 @@ def write_bundle(folder: Path, package: Path) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".part")
     partial.write_bytes(content)
-    os.replace(partial, path)
+    partial.replace(path)
     stamp.write_text(inputs)
     return path
 

@@ -1,0 +1,261 @@
+"""The command line, `usher`: thin commands over the origin's functions."""
+
+from __future__ import annotations
+
+import json
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from origin.errors import OriginError
+from shared.errors import UsherError
+
+if TYPE_CHECKING:
+    from origin.config import Config
+    from origin.kv import KvClient
+    from origin.lake import Lake
+    from origin.settings import Settings
+    from origin.train import Model
+
+app = typer.Typer(
+    name="usher", help="Personalisation decided at the edge.", no_args_is_help=True, add_completion=False,
+    pretty_exceptions_enable=False,
+)  # fmt: skip
+out = Console(highlight=False, soft_wrap=True)
+
+ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="the configuration", envvar="USHER_CONFIG")]
+AsOfOption = Annotated[
+    str | None, typer.Option("--as-of", help="train as of this moment (ISO 8601), instead of now", metavar="TIME")
+]
+CONFIG = Path("usher.toml")
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of usher.toml, for editors."""
+    from origin.config import config_json_schema
+
+    print(json.dumps(config_json_schema(), indent=2))  # noqa: T201 - plain JSON on purpose
+
+
+@app.command()
+def check(config: ConfigOption = CONFIG) -> None:
+    """Check usher.toml, and that wrangler.toml sends its pages to the Worker."""
+    from origin.pages import check_pages
+
+    with _reported():
+        loaded = _load(config)
+        check_pages(loaded, config.parent / "wrangler.toml")
+        for name, touchpoint in loaded.touchpoints.items():
+            count = len(touchpoint.expanded_variants)
+            out.print(f"[green]ok[/] {name}: {count} variants on {', '.join(touchpoint.pages)}, goal {touchpoint.goal}")
+
+
+@app.command("import-log")
+def import_log(
+    file: Annotated[Path, typer.Argument(help="CSV, TSV (also .gz) or Parquet")],
+    mapping: Annotated[Path, typer.Option("--mapping", "-m", help="TOML file: which column holds what")],
+) -> None:
+    """Import a logged bandit file as decisions with rewards."""
+    from origin import import_log as importing
+
+    with _reported(), _lake(_settings()) as lake, out.status(f"importing {escape(str(file))}"):
+        done = importing.import_log(file, importing.read_mapping(mapping), lake)
+    out.print(
+        f"[green]imported[/] {done.log}: {done.decisions:,} decisions on {done.touchpoint}, {done.variants} variants, "
+        f"{done.rewards:,} rewards, {_time(done.first_ms)} to {_time(done.last_ms)}"
+    )
+
+
+@app.command()
+def pull() -> None:
+    """Bring new events from R2 into the lake."""
+    with _reported():
+        settings = _settings()
+        with _lake(settings) as lake:
+            _pull(lake, settings)
+
+
+@app.command()
+def train(config: ConfigOption = CONFIG, as_of: AsOfOption = None) -> None:
+    """Train posteriors on the lake."""
+    with _reported():
+        loaded = _load(config)
+        with _lake(_settings()) as lake:
+            _train(loaded, lake, _moment(as_of))
+
+
+@app.command()
+def publish(config: ConfigOption = CONFIG) -> None:
+    """Publish the newest model with the configuration."""
+    from origin.train import read_latest_model
+
+    with _reported():
+        loaded, settings = _load(config), _settings()
+        with _lake(settings) as lake, _kv(settings) as client:
+            _publish(loaded, read_latest_model(lake), lake, client)
+
+
+@app.command()
+def retrain(config: ConfigOption = CONFIG, as_of: AsOfOption = None) -> None:
+    """Pull, train and publish: what cron runs every day."""
+    with _reported():
+        loaded, settings = _load(config), _settings()
+        with _lake(settings) as lake, _kv(settings) as client:
+            _pull(lake, settings)
+            model = _train(loaded, lake, _moment(as_of))
+            _publish(loaded, model, lake, client)
+
+
+@app.command()
+def status() -> None:
+    """Say what is live, since when, and from which data."""
+    from origin.status import read_status
+
+    with _reported(), _kv(_settings()) as client:
+        found = read_status(client)
+        if found is None:
+            out.print("nothing is published: every page shows its own content; run [bold]usher retrain[/]")
+            return
+        out.print(f"live: [bold]{found.version}[/], since {_time(found.published_ms)}")
+        sources = ", ".join(f"{count:,} decisions from {escape(name)}" for name, count in found.sources.items())
+        span = f", {_time(found.first_ms)} to {_time(found.last_ms)}" if found.first_ms and found.last_ms else ""
+        out.print(f"trained as of {_time(found.as_of_ms)} on {sources or 'no decisions yet'}{span}")
+        table = Table("touchpoint", "level", "likeliest variants")
+        for row in found.cells:
+            best = ", ".join(f"{escape(name)} {share:.1%}" for name, share in row.best)
+            table.add_row(row.touchpoint, f"{row.level} {row.cell}".strip(), best)
+        out.print(table)
+
+
+@app.command()
+def preview(
+    touchpoint: str,
+    variant: str,
+    config: ConfigOption = CONFIG,
+    url: Annotated[str, typer.Option(help="the page to open")] = "/",
+) -> None:
+    """Print a link that shows one variant to whoever opens it; such views are left out of learning."""
+    from origin.preview import preview_link
+
+    with _reported():
+        print(preview_link(_load(config), _settings(), url, touchpoint, variant))  # noqa: T201 - for copying
+
+
+def main() -> None:
+    """The entry point."""
+    app()
+
+
+# What the commands share
+
+
+@contextmanager
+def _reported() -> Iterator[None]:
+    """Print the project's errors as one message and exit with 1."""
+    try:
+        yield
+    except (OriginError, UsherError) as error:
+        sys.stdout.flush()
+        for line in str(error).splitlines():
+            Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/] {escape(line)}")
+        raise typer.Exit(1) from error
+
+
+def _load(path: Path) -> Config:
+    from origin.config import load_config
+
+    return load_config(path)
+
+
+def _settings() -> Settings:
+    from origin.settings import read_settings
+
+    return read_settings()
+
+
+@contextmanager
+def _lake(settings: Settings) -> Iterator[Lake]:
+    from origin.lake import Lake
+
+    lake = Lake(settings.lake)
+    with lake.locked():
+        yield lake
+
+
+@contextmanager
+def _kv(settings: Settings) -> Iterator[KvClient]:
+    from origin.kv import KvClient
+
+    token = settings.api_token.get_secret_value() if settings.api_token is not None else None
+    client = KvClient(settings.kv_namespace_url(), token)
+    try:
+        yield client
+    finally:
+        client.close()
+
+
+def _pull(lake: Lake, settings: Settings) -> None:
+    from origin.pull import pull as bring
+
+    with out.status("pulling new events"):
+        done = bring(lake, settings)
+    out.print(f"[green]pulled[/] {done.objects:,} new objects with {done.lines:,} events ({done.known:,} known)")
+
+
+def _train(config: Config, lake: Lake, as_of_ms: int) -> Model:
+    from origin.train import train as fit
+
+    with out.status("training"):
+        model = fit(config, lake, as_of_ms, _now_ms())
+    for name, each in model.touchpoints.items():
+        cells = len(each.cells) - 1
+        out.print(
+            f"[green]trained[/] {name}: {each.decisions:,} decisions, {each.rewards:,} rewards, "
+            f"{len(each.variants)} variants, global and {cells} segment{'' if cells == 1 else 's'}"
+        )
+        if each.unknown_variants:
+            out.print(
+                f"[yellow]note[/] {name}: {each.unknown_variants:,} decisions on variants not configured: left out"
+            )
+    return model
+
+
+def _publish(config: Config, model: Model, lake: Lake, client: KvClient) -> None:
+    from origin.publish import publish as put
+
+    with out.status("publishing"):
+        done = put(config, model, lake, client, _now_ms())
+    if done.changed:
+        out.print(f"[green]published[/] {done.version}: {len(done.keys)} keys, {done.bytes:,} bytes")
+    else:
+        out.print(f"[green]unchanged[/] {done.version} stays live: nothing to write")
+
+
+def _now_ms() -> int:
+    return time.time_ns() // 1_000_000
+
+
+def _moment(text: str | None) -> int:
+    if text is None:
+        return _now_ms()
+    try:
+        moment = datetime.fromisoformat(text)
+    except ValueError as error:
+        raise OriginError(f"--as-of {text!r}: not a time; write it like 2026-11-22T04:00:00+00:00") from error
+    if moment.tzinfo is None:
+        moment = moment.replace(tzinfo=UTC)
+    return int(moment.timestamp() * 1000)
+
+
+def _time(time_ms: int) -> str:
+    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

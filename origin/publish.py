@@ -1,0 +1,125 @@
+"""Publish: make a snapshot of configuration and model, and put it where the edge reads it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from hashlib import sha256
+
+from origin.config import Config
+from origin.errors import PublishError
+from origin.kv import KvClient
+from origin.lake import Lake
+from origin.train import Model
+from shared.errors import InvalidSnapshot
+from shared.snapshot import write_snapshot
+
+POINTER_KEY = "current"
+SNAPSHOT_KEY = "snapshot:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Published:
+    """What a publication did: the live version, the keys written, their bytes, and whether anything changed."""
+
+    version: str
+    keys: tuple[str, ...]
+    bytes: int
+    changed: bool
+
+
+def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
+    """Return version and text of the snapshot of a configuration and a model.
+
+    The version ends in a hash of the content (the moment left out), so the same content has the same ending. Raises
+    PublishError where the model was trained for other variants than the configuration now has.
+    """
+    records: dict[str, dict[str, object]] = {}
+    for name, touchpoint in config.touchpoints.items():
+        variants = touchpoint.expanded_variants
+        names = [variant.name for variant in variants]
+        trained = model.touchpoints.get(name)
+        if trained is None or trained.variants != names:
+            raise PublishError(
+                f"touchpoint {name}: the model {model.version} was trained for other variants; run usher train first"
+            )
+        records[f"touchpoint:{name}"] = {
+            "default": names.index(touchpoint.default),
+            "epoch": touchpoint.epoch,
+            "goal": touchpoint.goal,
+            "pages": list(touchpoint.pages),
+            "variants": [
+                {
+                    "name": variant.name,
+                    "html": variant.html,
+                    "floor": variant.floor,
+                    **({"condition": variant.condition} if variant.condition is not None else {}),
+                }
+                for variant in variants
+            ],
+        }
+        for cell, values in trained.cells.items():
+            records[f"cell:{name}:{cell}"] = dict(values)
+    header = _header(config, model)
+    content = json.dumps([header, records], sort_keys=True)
+    version = f"{_moment(now_ms)}-{sha256(content.encode()).hexdigest()[:12]}"
+    try:
+        return version, write_snapshot({"version": version, "created_ms": now_ms, **header}, records)
+    except InvalidSnapshot as error:
+        raise PublishError(f"the snapshot would not be readable at the edge: {error}") from error
+
+
+def publish(config: Config, model: Model, lake: Lake, client: KvClient, now_ms: int) -> Published:
+    """Publish the snapshot: the snapshot first, then verified, then the pointer; the same content is not written again.
+
+    Raises KvError or PublishError; until the pointer is written, the edge serves what was live before.
+    """
+    version, text = make_snapshot(config, model, now_ms)
+    live = read_live_version(client)
+    if live is not None and live.rpartition("-")[2] == version.rpartition("-")[2]:
+        return Published(version=live, keys=(), bytes=0, changed=False)
+    key = SNAPSHOT_KEY + version
+    written = client.put({key: text})
+    if client.get(key) != text:
+        raise PublishError(f"KV gave back something else for {key} than was written; the pointer was not moved")
+    lake.write(lake.snapshots / f"{version}.txt", text.encode())
+    written += client.put({POINTER_KEY: json.dumps({"snapshot": version, "published_ms": now_ms})})
+    return Published(version=version, keys=(key, POINTER_KEY), bytes=written, changed=True)
+
+
+def read_live_version(client: KvClient) -> str | None:
+    """The version that the pointer names, or None where nothing is published. Raises KvError or PublishError."""
+    pointer = client.get(POINTER_KEY)
+    if pointer is None:
+        return None
+    try:
+        return str(json.loads(pointer)["snapshot"])
+    except (ValueError, KeyError, TypeError) as error:
+        raise PublishError(f"the key {POINTER_KEY} holds {pointer[:80]!r}, not a pointer to a snapshot") from error
+
+
+def _header(config: Config, model: Model) -> dict[str, object]:
+    attributes = [
+        {"attribute": name, "source": "query" if source.query else "header", "name": source.query or source.header}
+        for name, source in config.attributes.items()
+    ]
+    return {
+        "site": config.site.id,
+        "holdout_share": config.site.holdout_share,
+        "honour_gpc": config.site.honour_gpc,
+        "segments": [{"name": name, "condition": each.condition} for name, each in config.segments.items()],
+        "attributes": attributes,
+        "goals": list(config.goals),
+        "pages": {name: list(each.pages) for name, each in config.touchpoints.items()},
+        "trained": {
+            "as_of_ms": model.as_of_ms,
+            "first_ms": model.first_ms,
+            "last_ms": model.last_ms,
+            "sources": model.sources,
+        },
+    }
+
+
+def _moment(now_ms: int) -> str:
+    return f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%dT%H%M%SZ}"

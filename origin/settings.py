@@ -1,0 +1,60 @@
+"""Endpoints and secrets: from the environment, or from `.usher/local.env`, which a running local edge writes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from origin.errors import SettingsError
+
+LOCAL_FILE = Path(".usher/local.env")
+CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
+
+
+class Settings(BaseSettings):
+    """What the origin must know to reach Cloudflare; every field is the environment variable `USHER_<FIELD>`."""
+
+    model_config = SettingsConfigDict(env_prefix="USHER_", env_file=LOCAL_FILE, extra="ignore", frozen=True)
+
+    lake: Path = Field(default=Path(".usher/lake"), description="the folder of the lake")
+    account: str | None = Field(default=None, description="Cloudflare account id")
+    namespace: str | None = Field(default=None, description="id of the KV namespace")
+    api_token: SecretStr | None = Field(default=None, description="Cloudflare API token with KV write permission")
+    kv_url: str | None = Field(default=None, description="URL of the KV namespace, where it is not Cloudflare's own")
+    s3_endpoint: str | None = Field(default=None, description="R2's S3 endpoint")
+    s3_access_key_id: str | None = Field(default=None, description="R2 access key id")
+    s3_secret_access_key: SecretStr | None = Field(default=None, description="R2 secret access key")
+    bucket: str = Field(default="usher-lake", description="name of the R2 bucket")
+    keys: SecretStr | None = Field(default=None, description="the Worker's keys, id:secret,…: signs preview links")
+
+    def kv_namespace_url(self) -> str:
+        """The URL of the KV namespace. Raises SettingsError naming the variables that are missing."""
+        if self.kv_url is not None:
+            return self.kv_url
+        self._require("account", "namespace", "api_token")
+        return f"{CLOUDFLARE_API}/accounts/{self.account}/storage/kv/namespaces/{self.namespace}"
+
+    def s3_credentials(self) -> tuple[str, str, str]:
+        """Endpoint, key id and secret of the bucket. Raises SettingsError naming the variables that are missing."""
+        self._require("s3_endpoint", "s3_access_key_id", "s3_secret_access_key")
+        assert self.s3_endpoint and self.s3_access_key_id and self.s3_secret_access_key
+        return self.s3_endpoint, self.s3_access_key_id, self.s3_secret_access_key.get_secret_value()
+
+    def _require(self, *names: str) -> None:
+        missing = [f"USHER_{name.upper()}" for name in names if getattr(self, name) is None]
+        if missing:
+            raise SettingsError(
+                f"{', '.join(missing)} not set: set them in the environment, or start a local edge with scripts/demo, "
+                f"which writes {LOCAL_FILE}"
+            )
+
+
+def read_settings() -> Settings:
+    """Read the settings. Raises SettingsError for values that are not of their type."""
+    try:
+        return Settings()
+    except ValidationError as error:
+        problems = "; ".join(f"USHER_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
+        raise SettingsError(problems) from error

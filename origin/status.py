@@ -1,0 +1,71 @@
+"""What is live, since when, and from which data."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+
+from origin.errors import PublishError
+from origin.kv import KvClient
+from origin.publish import POINTER_KEY, SNAPSHOT_KEY, read_live_version
+from shared.snapshot import Snapshot
+
+BEST = 3
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CellStatus:
+    """The likeliest variants of one cell, with their Thompson probabilities."""
+
+    touchpoint: str
+    level: str
+    cell: str
+    best: tuple[tuple[str, float], ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Status:
+    """The live snapshot, when it was published, what it was trained on, and its cells."""
+
+    version: str
+    published_ms: int
+    as_of_ms: int
+    first_ms: int | None
+    last_ms: int | None
+    sources: dict[str, int]
+    cells: tuple[CellStatus, ...]
+
+
+def read_status(client: KvClient) -> Status | None:
+    """Read what is live from KV; None where nothing is published. Raises KvError, PublishError, InvalidSnapshot."""
+    version = read_live_version(client)
+    if version is None:
+        return None
+    text = client.get(SNAPSHOT_KEY + version)
+    if text is None:
+        raise PublishError(f"{POINTER_KEY} names {version}, which KV does not hold; run usher publish")
+    snapshot = Snapshot.from_text(text)
+    first, *records = text.splitlines()
+    trained = json.loads(first).get("trained", {})
+    cells = []
+    for line in records:
+        kind, _, rest = line.partition("\t")[0].partition(":")
+        if kind == "cell":
+            cells.append(_describe(snapshot, *rest.split(":", 2)))
+    return Status(
+        version=version,
+        published_ms=json.loads(client.get(POINTER_KEY) or "{}").get("published_ms", snapshot.header.created_ms),
+        as_of_ms=trained.get("as_of_ms", snapshot.header.created_ms),
+        first_ms=trained.get("first_ms"),
+        last_ms=trained.get("last_ms"),
+        sources=trained.get("sources", {}),
+        cells=tuple(cells),
+    )
+
+
+def _describe(snapshot: Snapshot, touchpoint: str, level: str, name: str) -> CellStatus:
+    cell = snapshot.cell(touchpoint, level, name)
+    assert cell is not None
+    names = [variant.name for variant in snapshot.touchpoint(touchpoint).variants]
+    ranked = sorted(zip(names, cell.probabilities, strict=True), key=lambda pair: -pair[1])
+    return CellStatus(touchpoint=touchpoint, level=level, cell=name, best=tuple(ranked[:BEST]))

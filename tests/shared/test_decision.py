@@ -1,0 +1,327 @@
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+
+import pytest
+from scipy import stats
+
+from shared.decision import DAY_MS, REASONS, Decision, Unit, decide, is_in_holdout, preview, segments_of
+from shared.errors import InvalidSnapshot
+from shared.policy import thompson_probabilities
+from shared.snapshot import Snapshot, write_snapshot
+
+Record = dict[str, object]
+Records = dict[str, Record]
+
+NOW_MS = 1_700_000_000_000
+PHONE = {"device": "mobile"}
+TREATED = "u-0"  # not in the holdout of the site
+
+
+def ask(
+    site: Snapshot,
+    unit: str = TREATED,
+    attributes: dict[str, object] | None = None,
+    *,
+    touchpoint: str = "hero",
+    session_ms: int = 5,
+    now_ms: int = NOW_MS,
+) -> Decision:
+    chosen = {**PHONE} if attributes is None else attributes
+    return decide(touchpoint, Unit(id=unit, session_ms=session_ms), site, chosen, now_ms)
+
+
+def remade(header: Record, records: Records, *, header_change: Record | None = None, **hero: object) -> Snapshot:
+    """The site with fields of its header and of `hero` changed."""
+    changed = {**records, "touchpoint:hero": {**records["touchpoint:hero"], **hero}}
+    return Snapshot.from_text(write_snapshot({**header, **(header_change or {})}, changed))
+
+
+def holdout_unit(site: Snapshot) -> str:
+    return next(f"u-{k}" for k in range(1_000) if is_in_holdout("shop", f"u-{k}", site.header.holdout_share))
+
+
+def test_a_decision_says_all_that_logging_needs(site: Snapshot) -> None:
+    decision = ask(site)
+    assert decision.touchpoint == "hero"
+    assert decision.unit == TREATED
+    assert decision.epoch == "session 5"
+    assert decision.eligible == ("house", "offer", "craft")
+    assert decision.excluded == ()
+    assert (decision.level, decision.cell) == ("global", "")
+    assert decision.variant == decision.eligible[decision.variant_index]
+    assert decision.propensity == decision.probabilities[decision.variant_index]
+    assert (decision.holdout, decision.randomised) == (False, True)
+    assert (decision.reason, decision.relaxations, decision.snapshot) == ("chosen", (), "v1")
+
+
+def test_the_same_question_has_the_same_answer(site: Snapshot, site_header: Record, site_records: Records) -> None:
+    again = Snapshot.from_text(write_snapshot(site_header, site_records))
+    for k in range(200):
+        assert ask(site, f"u-{k}") == ask(site, f"u-{k}") == ask(again, f"u-{k}")
+
+
+@pytest.mark.parametrize("share", [0.0, 0.05, 0.1, 0.5, 1.0])
+def test_the_holdout_has_its_share_of_the_units(share: float) -> None:
+    n = 20_000
+    held = sum(is_in_holdout("shop", f"u-{k}", share) for k in range(n))
+    assert abs(held / n - share) <= 4.5 * (share * (1 - share) / n) ** 0.5
+
+
+def test_the_holdout_of_a_larger_share_contains_that_of_a_smaller_one() -> None:
+    units = [f"u-{k}" for k in range(3_000)]
+    small = {unit for unit in units if is_in_holdout("shop", unit, 0.05)}
+    large = {unit for unit in units if is_in_holdout("shop", unit, 0.1)}
+    assert small < large
+
+
+def test_the_holdout_of_one_site_is_independent_of_that_of_another() -> None:
+    counts = [[0, 0], [0, 0]]
+    for k in range(20_000):
+        counts[is_in_holdout("shop", f"u-{k}", 0.3)][is_in_holdout("www", f"u-{k}", 0.3)] += 1
+    assert stats.chi2_contingency(counts, correction=False).pvalue > 1e-4
+
+
+def test_a_unit_stays_in_the_holdout_whatever_is_published_or_asked(site_header: Record, site_records: Records) -> None:
+    first = remade(site_header, site_records)
+    later = remade(site_header, site_records, header_change={"version": "v2"}, epoch="forever")
+    for k in range(300):
+        arms = {
+            ask(first, f"u-{k}").holdout,
+            ask(first, f"u-{k}", {"plan": "gold"}, session_ms=9, now_ms=NOW_MS + 9 * DAY_MS).holdout,
+            ask(first, f"u-{k}", touchpoint="banner").holdout,
+            ask(later, f"u-{k}").holdout,
+        }
+        assert len(arms) == 1
+
+
+def test_the_choice_outside_the_holdout_is_independent_of_the_holdout(site: Snapshot) -> None:
+    # If holdout and choice shared their randomness, the treated units would show shares other than the served ones.
+    n = 12_000
+    decisions = [ask(site, f"u-{k}") for k in range(n)]
+    treated = [decision for decision in decisions if not decision.holdout]
+    seen = Counter(decision.variant for decision in treated)
+    expected = [share * len(treated) for share in treated[0].probabilities]
+    assert stats.chisquare([seen[name] for name in treated[0].eligible], expected).pvalue > 1e-4
+
+
+def test_the_holdout_sees_the_default_and_is_logged_with_what_it_would_have_been_served(site: Snapshot) -> None:
+    decision = ask(site, holdout_unit(site))
+    assert (decision.variant, decision.propensity, decision.reason) == ("house", 1.0, "holdout")
+    assert (decision.holdout, decision.randomised) == (True, False)
+    assert decision.probabilities == ask(site).probabilities
+    assert decision.eligible == ask(site).eligible
+
+
+def test_the_holdout_sees_the_default_even_where_targeting_excludes_it(
+    site_header: Record, site_records: Records
+) -> None:
+    site = remade(site_header, site_records, default=2)
+    decision = ask(site, holdout_unit(site), {"device": "desktop"})
+    assert decision.variant == "craft"
+    assert decision.excluded == ("craft",)
+
+
+def test_a_variant_that_targeting_removed_is_integrated_out_and_not_renormalised_away(site: Snapshot) -> None:
+    cell = site.cell("hero", "global", "")
+    assert cell is not None
+    decision = ask(site, attributes={"device": "desktop"})
+    assert (decision.eligible, decision.excluded) == (("house", "offer"), ("craft",))
+    integrated = thompson_probabilities(cell.means[:2], cell.sds[:2])
+    assert decision.probabilities == pytest.approx(integrated, abs=1e-12)
+    renormalised = cell.probabilities[0] / (cell.probabilities[0] + cell.probabilities[1])
+    assert abs(decision.probabilities[0] - renormalised) > 0.01
+
+
+def test_a_changed_eligible_set_is_a_fresh_draw(site_header: Record, site_records: Records) -> None:
+    # Two variants that nobody but their conditions tells apart from the third: excluding either gives one distribution.
+    variants = [
+        {"name": "a", "html": None, "floor": 0.0},
+        {"name": "b", "html": None, "floor": 0.0},
+        {"name": "c", "html": None, "floor": 0.0, "condition": {"device": "mobile"}},
+        {"name": "d", "html": None, "floor": 0.0, "condition": {"device": "tablet"}},
+    ]
+    same = {"means": [0.0] * 4, "sds": [1.0] * 4, "probabilities": [0.25] * 4}
+    records = {**site_records, "cell:hero:global:": same, "cell:hero:segment:vip": same}
+    site = remade(site_header, records, variants=variants)
+    without_both = [ask(site, f"u-{k}", {"device": "desktop"}) for k in range(2_000)]
+    with_c = [ask(site, f"u-{k}", {"device": "mobile"}) for k in range(2_000)]
+    both = [(x.variant, y.variant) for x, y in zip(without_both, with_c, strict=True) if not x.holdout]
+    kept = [x == y for x, y in both if y != "c"]
+    # A draw of its own repeats a choice between two equal variants in half of the cases; the old draw would in all.
+    assert abs(sum(kept) / len(kept) - 0.5) <= 4.5 * (0.25 / len(kept)) ** 0.5
+
+
+def test_floors_hold_in_the_served_distribution(site: Snapshot) -> None:
+    decision = ask(site, attributes={"plan": "gold", "device": "mobile"})
+    assert decision.probabilities[0] == 0.1
+    assert decision.probabilities[1] == pytest.approx(0.9, abs=1e-6)
+    assert sum(decision.probabilities) == pytest.approx(1.0, abs=1e-12)
+
+
+def test_floors_too_high_for_a_small_eligible_set_are_relaxed_and_logged(
+    site_header: Record, site_records: Records
+) -> None:
+    variants = [
+        {"name": "house", "html": None, "floor": 0.9},
+        {"name": "offer", "html": None, "floor": 0.6},
+        {"name": "craft", "html": None, "floor": 0.0, "condition": {"device": "mobile"}},
+    ]
+    decision = ask(remade(site_header, site_records, variants=variants), attributes={"device": "desktop"})
+    assert decision.probabilities == pytest.approx([0.6, 0.4], abs=1e-12)
+    assert decision.relaxations == ("floors",)
+
+
+@pytest.mark.parametrize(
+    ("plan", "segments", "level", "cell"),
+    [
+        (None, (), "global", ""),
+        ("silver", (), "global", ""),
+        ("gold", ("vip",), "segment", "vip"),
+        ("staff", ("staff", "vip"), "segment", "vip"),  # staff comes first but has no cell of its own
+    ],
+)
+def test_the_first_segment_with_posteriors_is_used_before_the_global_level(
+    site: Snapshot, plan: str | None, segments: tuple[str, ...], level: str, cell: str
+) -> None:
+    attributes: dict[str, object] = {"device": "mobile", "plan": plan}
+    decision = ask(site, attributes=attributes)
+    assert segments_of(site, attributes) == segments
+    assert (decision.level, decision.cell) == (level, cell)
+    used = site.cell("hero", level, cell)
+    assert used is not None
+    order = sorted(range(3), key=lambda i: used.probabilities[i])
+    assert decision.probabilities[order[-1]] == max(decision.probabilities)
+
+
+def test_of_two_segments_with_posteriors_the_first_configured_wins(site_header: Record, site_records: Records) -> None:
+    records = {**site_records, "cell:hero:segment:staff": site_records["cell:hero:global:"]}
+    site = Snapshot.from_text(write_snapshot(site_header, records))
+    assert ask(site, attributes={"plan": "staff"}).cell == "staff"
+
+
+def test_without_posteriors_the_default_is_shown_and_not_learned_from(site: Snapshot) -> None:
+    decision = ask(site, touchpoint="banner")
+    assert (decision.variant, decision.reason, decision.propensity) == ("plain", "no_posterior", 1.0)
+    assert (decision.level, decision.cell, decision.randomised) == ("none", "", False)
+    assert decision.probabilities == ()
+    assert decision.epoch == f"day {NOW_MS // DAY_MS}"
+
+
+def test_where_no_variant_is_eligible_the_default_is_shown(site_header: Record, site_records: Records) -> None:
+    variants = [
+        {"name": name, "html": None, "floor": 0.0, "condition": {"device": "watch"}}
+        for name in ("house", "offer", "craft")
+    ]
+    site = remade(site_header, site_records, variants=variants, default=1)
+    decision = ask(site)
+    assert (decision.variant, decision.reason, decision.propensity) == ("offer", "nothing_eligible", 1.0)
+    assert not decision.randomised
+    held = ask(site, holdout_unit(site))
+    assert (held.variant, held.reason, held.holdout) == ("offer", "holdout", True)
+
+
+def test_a_single_eligible_variant_is_chosen_with_certainty(site_header: Record, site_records: Records) -> None:
+    variants = [
+        {"name": "house", "html": None, "floor": 0.0, "condition": {"device": "watch"}},
+        {"name": "offer", "html": None, "floor": 0.0, "condition": {"device": "watch"}},
+        {"name": "craft", "html": None, "floor": 0.0},
+    ]
+    decision = ask(remade(site_header, site_records, variants=variants))
+    assert (decision.variant, decision.propensity, decision.probabilities) == ("craft", 1.0, (1.0,))
+
+
+@pytest.mark.parametrize(
+    ("epoch", "expected"),
+    [
+        ("session", "session 5"),
+        ("day", f"day {NOW_MS // DAY_MS}"),
+        ("week", f"week {NOW_MS // (7 * DAY_MS)}"),
+        ("snapshot", "snapshot v1"),
+        ("forever", "forever"),
+    ],
+)
+def test_the_epoch_names_what_the_decision_lasts_for(
+    site_header: Record, site_records: Records, epoch: str, expected: str
+) -> None:
+    assert ask(remade(site_header, site_records, epoch=epoch)).epoch == expected
+
+
+@pytest.mark.parametrize(
+    ("epoch", "session_ms", "later_ms", "version", "lasts"),
+    [
+        ("session", 5, 40 * DAY_MS, "v2", True),
+        ("session", 6, 0, "v1", False),
+        ("day", 6, 0, "v2", True),
+        ("day", 5, DAY_MS, "v1", False),
+        ("week", 6, 0, "v2", True),
+        ("week", 5, 7 * DAY_MS, "v1", False),
+        ("snapshot", 6, 40 * DAY_MS, "v1", True),
+        ("snapshot", 5, 0, "v2", False),
+        ("forever", 6, 40 * DAY_MS, "v2", True),
+    ],
+)
+def test_a_decision_lasts_as_long_as_its_epoch(
+    site_header: Record, site_records: Records, epoch: str, session_ms: int, later_ms: int, version: str, lasts: bool
+) -> None:
+    first = remade(site_header, site_records, epoch=epoch)
+    second = remade(site_header, site_records, header_change={"version": version}, epoch=epoch)
+    same = [
+        ask(first, f"u-{k}").variant == ask(second, f"u-{k}", session_ms=session_ms, now_ms=NOW_MS + later_ms).variant
+        for k in range(200)
+    ]
+    assert all(same) is lasts
+
+
+def test_touchpoints_are_decided_independently_of_each_other(site_header: Record, site_records: Records) -> None:
+    even = {"means": [0.0, 0.0, 0.0], "sds": [1.0] * 3, "probabilities": [0.5, 0.25, 0.25]}
+    hero = {**site_records["touchpoint:hero"], "epoch": "forever"}
+    records: Records = {
+        "touchpoint:hero": hero,
+        "cell:hero:global:": even,
+        "touchpoint:twin": hero,
+        "cell:twin:global:": even,
+    }
+    site = Snapshot.from_text(write_snapshot({**site_header, "pages": {}, "holdout_share": 0.0}, records))
+    pairs = Counter(
+        (ask(site, f"u-{k}").variant_index, ask(site, f"u-{k}", touchpoint="twin").variant_index) for k in range(5_000)
+    )
+    table = [[pairs[row, column] for column in range(3)] for row in range(3)]
+    assert stats.chi2_contingency(table).pvalue > 1e-4
+
+
+def test_a_preview_shows_the_named_variant_and_is_left_out_of_learning(site: Snapshot) -> None:
+    decision = preview(site.touchpoint("hero"), 2, Unit(id="u", session_ms=1), "v1")
+    assert (decision.variant, decision.variant_index, decision.reason) == ("craft", 2, "preview")
+    assert (decision.randomised, decision.holdout, decision.epoch) == (False, False, "preview")
+    assert decision == replace(decision, propensity=1.0, snapshot="v1")
+
+
+def test_every_reason_has_a_sentence_for_the_visitor(
+    site: Snapshot, site_header: Record, site_records: Records
+) -> None:
+    nobody = remade(
+        site_header,
+        site_records,
+        variants=[{"name": n, "html": None, "floor": 0.0, "condition": {"x": 1}} for n in ("house", "offer", "craft")],
+    )
+    reasons = {
+        ask(site).reason,
+        ask(site, holdout_unit(site)).reason,
+        ask(site, touchpoint="banner").reason,
+        ask(nobody).reason,
+        preview(site.touchpoint("hero"), 0, Unit(id="u", session_ms=1), "v1").reason,
+    }
+    assert reasons == set(REASONS)
+
+
+def test_an_unknown_touchpoint_is_a_key_error_and_a_damaged_one_invalid(
+    site: Snapshot, site_header: Record, site_records: Records
+) -> None:
+    with pytest.raises(KeyError):
+        ask(site, touchpoint="gone")
+    damaged = Snapshot.from_text(write_snapshot(site_header, site_records).replace('"means":[-3.0', '"means":["x"'))
+    with pytest.raises(InvalidSnapshot) as raised:
+        ask(damaged)
+    assert str(raised.value) == "cell:hero:global:.means[0]: expected a number, got the text 'x'"

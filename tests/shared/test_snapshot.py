@@ -1,0 +1,307 @@
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable
+from copy import deepcopy
+
+import pytest
+
+from shared.errors import InvalidSnapshot
+from shared.snapshot import EPOCHS, FORMAT, LEVELS, Snapshot, write_snapshot
+
+Record = dict[str, object]
+Records = dict[str, Record]
+
+
+def message_of(action: Callable[[], object]) -> str:
+    with pytest.raises(InvalidSnapshot) as raised:
+        action()
+    return str(raised.value)
+
+
+def with_variant(records: Records, index: int, change: Record) -> Records:
+    """The records with one field of one variant of `hero` changed; a value of ... removes it."""
+    changed = deepcopy(records)
+    variants = changed["touchpoint:hero"]["variants"]
+    assert isinstance(variants, list)
+    for key, value in change.items():
+        if value is ...:
+            del variants[index][key]
+        else:
+            variants[index][key] = value
+    return changed
+
+
+def test_what_was_written_is_read(site_header: Record, site_records: Records) -> None:
+    snapshot = Snapshot.from_text(write_snapshot(site_header, site_records))
+    assert snapshot.version == snapshot.header.version == "v1"
+    assert snapshot.header.site == "shop"
+    assert snapshot.header.holdout_share == 0.1
+    assert snapshot.header.honour_gpc is True
+    assert snapshot.header.goals == ("order",)
+    assert snapshot.header.pages == {"hero": ("/", "/men/*"), "banner": ("/",)}
+    assert [segment.name for segment in snapshot.header.segments] == ["staff", "vip"]
+    assert [source.source for source in snapshot.header.attributes] == ["query"]
+    hero = snapshot.touchpoint("hero")
+    assert [variant.name for variant in hero.variants] == ["house", "offer", "craft"]
+    assert [variant.floor for variant in hero.variants] == [0.1, 0.05, 0.0]
+    assert [variant.html for variant in hero.variants] == [None, "<b>offer</b>", "<b>craft</b>"]
+    assert (hero.default, hero.epoch, hero.goal, hero.pages) == (0, "session", "order", ("/", "/men/*"))
+
+
+def test_numbers_survive_the_text_form_to_the_last_bit(site_header: Record, site_records: Records) -> None:
+    cell = Snapshot.from_text(write_snapshot(site_header, site_records)).cell("hero", "global", "")
+    assert cell is not None
+    published = site_records["cell:hero:global:"]
+    assert [list(cell.means), list(cell.sds), list(cell.probabilities)] == list(published.values())
+
+
+def test_a_variant_is_found_by_its_name(site: Snapshot) -> None:
+    hero = site.touchpoint("hero")
+    assert [hero.index_of(name) for name in ("house", "craft", "gone")] == [0, 2, None]
+
+
+def test_a_cell_that_was_not_published_is_none_again_and_again(site: Snapshot) -> None:
+    assert [site.cell("hero", "segment", "staff") for _ in range(2)] == [None, None]
+    assert site.cell("banner", "global", "") is None
+
+
+def test_records_are_parsed_once_and_kept(site: Snapshot) -> None:
+    assert site.touchpoint("hero") is site.touchpoint("hero")
+    assert site.cell("hero", "segment", "vip") is site.cell("hero", "segment", "vip")
+
+
+def test_a_touchpoint_that_was_not_published_is_a_key_error(site: Snapshot) -> None:
+    with pytest.raises(KeyError):
+        site.touchpoint("gone")
+
+
+def test_a_damaged_record_is_found_only_when_it_is_asked_for(site_header: Record, site_records: Records) -> None:
+    text = write_snapshot(site_header, site_records).replace('"house"', '"house')
+    snapshot = Snapshot.from_text(text)
+    assert snapshot.touchpoint("banner").name == "banner"
+    assert message_of(lambda: snapshot.touchpoint("hero")).startswith("touchpoint:hero: is not JSON (")
+
+
+def test_a_segment_name_may_hold_a_colon(site_header: Record, site_records: Records) -> None:
+    records = {**site_records, "cell:hero:segment:plan:gold": site_records["cell:hero:global:"]}
+    assert Snapshot.from_text(write_snapshot(site_header, records)).cell("hero", "segment", "plan:gold") is not None
+
+
+def test_global_privacy_control_is_honoured_unless_configured_otherwise(site_header: Record) -> None:
+    bare = {key: value for key, value in site_header.items() if key != "honour_gpc"} | {"pages": {}}
+    assert Snapshot.from_text(write_snapshot(bare, {})).header.honour_gpc is True
+    assert Snapshot.from_text(write_snapshot({**bare, "honour_gpc": False}, {})).header.honour_gpc is False
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "header.format: this version reads format 1, got 2"),
+        ({"format": None}, "header.format: this version reads format 1, got None"),
+        ({"version": 7}, "header.version: expected a string, got 7"),
+        ({"version": "v" * 201}, "header.version: 201 characters; at most 200 are allowed"),
+        ({"site": None}, "header.site: expected a string, got nothing"),
+        ({"created_ms": -1}, f"header.created_ms: expected a whole number from 0 to {1 << 53}, got -1"),
+        ({"created_ms": 1.0}, f"header.created_ms: expected a whole number from 0 to {1 << 53}, got 1.0"),
+        ({"holdout_share": 1.01}, "header.holdout_share: expected a number from 0 to 1, got 1.01"),
+        ({"holdout_share": "0.1"}, "header.holdout_share: expected a number, got the text '0.1'"),
+        ({"honour_gpc": 1}, "header.honour_gpc: expected true or false, got 1"),
+        ({"goals": "order"}, "header.goals: expected a list, got the text 'order'"),
+        ({"goals": ["order", 2]}, "header.goals[1]: expected a string, got 2"),
+        ({"pages": []}, "header.pages: expected an object, got a list"),
+        ({"pages": {"hero": "/"}}, "header.pages.hero: expected a list, got the text '/'"),
+        ({"pages": {"gone": ["/"]}}, "header.pages.gone: the snapshot holds no such touchpoint"),
+        ({"segments": {}}, "header.segments: expected a list, got an object"),
+        ({"segments": ["vip"]}, "header.segments[0]: expected an object, got the text 'vip'"),
+        ({"segments": [{"name": "vip"}]}, "header.segments[0].condition: missing; expected an object"),
+        ({"segments": [{"condition": {}}]}, "header.segments[0].name: missing; expected a string"),
+        (
+            {"segments": [{"name": "vip", "condition": {"$and": 5}}]},
+            "header.segments[0].condition.$and: expected a list of conditions, got number '5'",
+        ),
+        (
+            {"attributes": [{"attribute": "a", "source": "cookie", "name": "b"}]},
+            "header.attributes[0].source: expected query or header, got the text 'cookie'",
+        ),
+        (
+            {"attributes": [{"attribute": "a", "source": "query"}]},
+            "header.attributes[0].name: missing; expected a string",
+        ),
+    ],
+)
+def test_a_header_not_of_the_form_is_refused_with_its_place(
+    site_header: Record, site_records: Records, change: Record, message: str
+) -> None:
+    assert message_of(lambda: write_snapshot({**site_header, **change}, site_records)) == message
+
+
+@pytest.mark.parametrize(
+    "key", ["version", "site", "created_ms", "holdout_share", "segments", "attributes", "goals", "pages"]
+)
+def test_a_header_without_a_required_field_is_refused(site_header: Record, site_records: Records, key: str) -> None:
+    header = {name: value for name, value in site_header.items() if name != key}
+    assert message_of(lambda: write_snapshot(header, site_records)).startswith(f"header.{key}: ")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variants": []}, "touchpoint:hero.variants: is empty"),
+        ({"variants": {}}, "touchpoint:hero.variants: expected a list, got an object"),
+        ({"variants": [7]}, "touchpoint:hero.variants[0]: expected an object, got 7"),
+        ({"default": 3}, "touchpoint:hero.default: expected a whole number from 0 to 2, got 3"),
+        ({"default": True}, "touchpoint:hero.default: expected a whole number from 0 to 2, got True"),
+        (
+            {"epoch": "hour"},
+            "touchpoint:hero.epoch: expected one of session, day, week, snapshot, forever, got the text 'hour'",
+        ),
+        ({"pages": None}, "touchpoint:hero.pages: expected a list, got nothing"),
+        ({"goal": 1}, "touchpoint:hero.goal: expected a string, got 1"),
+    ],
+)
+def test_a_touchpoint_not_of_the_form_is_refused_with_its_place(
+    site_header: Record, site_records: Records, change: Record, message: str
+) -> None:
+    records = {**site_records, "touchpoint:hero": {**site_records["touchpoint:hero"], **change}}
+    assert message_of(lambda: write_snapshot(site_header, records)) == message
+
+
+@pytest.mark.parametrize(
+    ("index", "change", "message"),
+    [
+        (1, {"name": "house"}, "touchpoint:hero.variants: two variants have the same name"),
+        (0, {"name": ...}, "touchpoint:hero.variants[0].name: missing; expected a string"),
+        (1, {"html": 5}, "touchpoint:hero.variants[1].html: expected a string, got 5"),
+        (1, {"floor": 1.5}, "touchpoint:hero.variants[1].floor: expected a number from 0 to 1, got 1.5"),
+        (1, {"floor": -0.1}, "touchpoint:hero.variants[1].floor: expected a number from 0 to 1, got -0.1"),
+        (1, {"floor": ...}, "touchpoint:hero.variants[1].floor: expected a number, got nothing"),
+        (2, {"condition": []}, "touchpoint:hero.variants[2].condition: expected an object, got a list"),
+        (
+            2,
+            {"condition": {"$or": [4]}},
+            "touchpoint:hero.variants[2].condition.$or[0]: "
+            "expected an object of attribute names and operators, got number '4'",
+        ),
+    ],
+)
+def test_a_variant_not_of_the_form_is_refused_with_its_place(
+    site_header: Record, site_records: Records, index: int, change: Record, message: str
+) -> None:
+    assert message_of(lambda: write_snapshot(site_header, with_variant(site_records, index, change))) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"probabilities": [0.5, 0.5]}, "cell:hero:global:.probabilities: expected 3 numbers, got 2"),
+        ({"probabilities": [0.5, 0.25, 0.125]}, "cell:hero:global:.probabilities: sum to 0.875, not to 1"),
+        (
+            {"probabilities": [0.5, 0.75, -0.25]},
+            "cell:hero:global:.probabilities[2]: expected a number from 0 to 1, got -0.25",
+        ),
+        ({"probabilities": None}, "cell:hero:global:.probabilities: expected a list, got nothing"),
+        ({"means": [0.0, 0.0]}, "cell:hero:global:.means: expected 3 numbers, got 2"),
+        ({"means": [0.0, 0.0, None]}, "cell:hero:global:.means[2]: expected a number, got nothing"),
+        (
+            {"means": [0.0, 2e6, 0.0]},
+            "cell:hero:global:.means[1]: expected a number from -1e+06 to 1e+06, got 2000000.0",
+        ),
+        ({"sds": [0.1, 0.1, 0.0]}, "cell:hero:global:.sds[2]: expected a number from 1e-12 to 1e+06, got 0.0"),
+        ({"sds": [0.1, 0.1, 0.1, 0.1]}, "cell:hero:global:.sds: expected 3 numbers, got 4"),
+        ({"sds": "wide"}, "cell:hero:global:.sds: expected a list, got the text 'wide'"),
+    ],
+)
+def test_a_cell_not_of_the_form_is_refused_with_its_place(
+    site_header: Record, site_records: Records, change: Record, message: str
+) -> None:
+    records = {**site_records, "cell:hero:global:": {**site_records["cell:hero:global:"], **change}}
+    assert message_of(lambda: write_snapshot(site_header, records)) == message
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_a_constant_that_is_no_json_is_refused(site_header: Record, site_records: Records, constant: str) -> None:
+    text = write_snapshot(site_header, site_records)
+    header = text.replace('"holdout_share":0.1', f'"holdout_share":{constant}')
+    assert message_of(lambda: Snapshot.from_text(header)) == f"header: is not JSON ({constant} is not a number)"
+    cell = Snapshot.from_text(text.replace('"means":[-3.0', f'"means":[{constant}'))
+    assert (
+        message_of(lambda: cell.cell("hero", "global", ""))
+        == f"cell:hero:global:: is not JSON ({constant} is not a number)"
+    )
+
+
+def test_a_number_too_large_for_a_double_is_refused(site_header: Record, site_records: Records) -> None:
+    text = write_snapshot(site_header, site_records).replace('"holdout_share":0.1', '"holdout_share":1e999')
+    assert message_of(lambda: Snapshot.from_text(text)) == "header.holdout_share: expected a number, got inf"
+
+
+def test_probabilities_may_miss_one_by_rounding_only(site_header: Record, site_records: Records) -> None:
+    def with_first(share: float) -> str:
+        cell = {**site_records["cell:hero:global:"], "probabilities": [share, 0.25, 0.25]}
+        return write_snapshot(site_header, {**site_records, "cell:hero:global:": cell})
+
+    assert Snapshot.from_text(with_first(0.5 + 5e-10)).version == "v1"
+    assert message_of(lambda: with_first(0.5 + 2e-9)).startswith("cell:hero:global:.probabilities: sum to 1.000000002")
+
+
+def test_a_snapshot_cut_at_any_line_or_letter_of_its_last_record_is_refused(
+    site_header: Record, site_records: Records
+) -> None:
+    text = write_snapshot(site_header, site_records)
+    lines = text.splitlines(keepends=True)
+    for kept in range(1, len(lines)):
+        if kept == 1:
+            expected = f"header.records: {len(site_records)} records were published, 0 arrived"
+            assert message_of(lambda: Snapshot.from_text(lines[0])) == expected
+        cut = "".join(lines[:kept])
+        assert message_of(lambda cut=cut: Snapshot.from_text(cut)).startswith("header.records: ")
+    half = Snapshot.from_text(text[:-40])
+    assert message_of(lambda: half.touchpoint("banner")).startswith("touchpoint:banner: is not JSON (")
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "header: expected an object, got a list"),
+        ("null", "header: expected an object, got nothing"),
+        ("{}", "header.format: this version reads format 1, got None"),
+        ('{"format":1}', "header.pages: missing; expected an object"),
+        ("{}\njunk", "records: a line without a key: 'junk'"),
+        ("{}\n" + "x" * 99, f"records: a line without a key: {'x' * 40!r}"),
+        ("{}\n\n", "records: a line without a key: ''"),
+    ],
+)
+def test_what_is_no_snapshot_is_refused(text: str, message: str) -> None:
+    assert message_of(lambda: Snapshot.from_text(text)) == message
+
+
+@pytest.mark.parametrize("text", ["", "\n", "not json", "{", '{"format":1', "\x00", "\ud800", "[" * 100_000])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    assert message_of(lambda: Snapshot.from_text(text)).startswith("header: is not JSON (")
+
+
+def test_a_record_nested_without_end_is_refused(site_header: Record, site_records: Records) -> None:
+    lines = write_snapshot(site_header, site_records).splitlines()
+    lines[1] = "touchpoint:hero\t" + "[" * 100_000
+    snapshot = Snapshot.from_text("\n".join(lines))
+    with pytest.raises(InvalidSnapshot):
+        snapshot.touchpoint("hero")
+
+
+def test_not_a_number_is_never_written(site_header: Record) -> None:
+    with pytest.raises(ValueError, match="JSON compliant"):
+        write_snapshot({**site_header, "holdout_share": math.nan}, {})
+
+
+def test_the_text_form_is_one_json_document_a_line(site_header: Record, site_records: Records) -> None:
+    first, *rest = write_snapshot(site_header, site_records).splitlines()
+    assert json.loads(first)["format"] == FORMAT
+    assert json.loads(first)["records"] == len(rest) == len(site_records)
+    assert [line.partition("\t")[0] for line in rest] == list(site_records)
+
+
+def test_levels_and_epochs_are_the_documented_ones() -> None:
+    assert LEVELS == ("segment", "global")
+    assert set(EPOCHS) == {"session", "day", "week", "snapshot", "forever"}
