@@ -203,18 +203,20 @@ def find_variant_problems(place: Place, touchpoint: Mapping[str, object]) -> Ite
         yield Problem(place, f"has no variants; {remedy}")
         return
     variants = [(i, variant) for i, variant in enumerate(listed) if isinstance(variant, Mapping)]
-    default, first = touchpoint.get("default"), dict[str, int]()
+    first: dict[str, int] = {}
     for i, variant in variants:
         at: Place = (*place, "variants", i)
         name = variant.get("name")
         if isinstance(name, str) and first.setdefault(name, i) != i:
             text = f"{show(name)} is already the name of variants[{first[name]}]; give every variant a name of its own"
             yield Problem((*at, "name"), text)
-        if "html" not in variant and name != default:
-            text = 'is missing, and only the default variant may go without; write html = "<p>…</p>"'
-            yield Problem((*at, "html"), text)
         yield from find_condition_problems(at, variant)
+    default = touchpoint.get("default")
     yield from _find_default_problems(place, default, list(first))
+    bare = [i for i, variant in variants if "html" not in variant and variant.get("name") != default]
+    for i in bare if default in first else bare[1:]:  # one of them may be what a misspelt default means
+        text = 'is missing, and only the default variant may go without; write html = "<p>…</p>"'
+        yield Problem((*place, "variants", i, "html"), text)
     floors = [floor for _, variant in variants if _is_share(floor := variant.get("floor"))]
     if (total := _add_up(floors)) > 1.0 + _FLOOR_SLACK:
         arithmetic = " + ".join(show(floor) for floor in floors if floor)

@@ -1,8 +1,9 @@
 """From counts to posteriors: beta-binomial with empirical Bayes, level by level.
 
 A touchpoint's variants share a Beta prior whose mean and strength are fitted to all of them by marginal likelihood, so
-that a variant with few decisions borrows from the others. A segment's variants are shrunk towards the same variants'
-global posterior means, with a strength fitted over all segments: a thin cell borrows from its parent.
+that a variant with few decisions borrows from the others. A segment's variant borrows from the same variant everywhere
+else, as far as segments agree: how far is fitted too. Where they agree fully, the segment's posterior is the global one;
+it is never surer than all the evidence there is.
 """
 
 from __future__ import annotations
@@ -27,25 +28,30 @@ STRONGEST: Final = 100_000.0
 PSEUDO_DECISIONS: Final = 2.0
 
 
-def fit_strength(decisions: Array, rewards: Array, means: Array) -> float:
-    """Return the strength κ of the prior Beta(μκ, (1 − μ)κ) with the largest marginal likelihood of the counts.
+def fit_strength(decisions: Array, rewards: Array, means: Array, parents: Array | float = np.inf) -> float:
+    """Return the strength κ, in decisions, of the arms' common prior that makes their counts most likely.
 
-    The three arrays have one shape: counts of each arm and its prior mean in (0, 1). Σ ln B(r + μκ, n − r + (1−μ)κ)
-    − ln B(μκ, (1−μ)κ) is maximised over ln κ between a strength worth WEAKEST_REWARDS and STRONGEST.
+    The arrays have one shape: counts of each arm, its prior mean μ in (0, 1), and the strength p of the evidence that
+    this mean itself rests on. An arm's prior is Beta(μk, (1 − μ)k) with 1/k = 1/κ + 1/p: the spread between arms and
+    the uncertainty of the mean add up. Σ ln B(r + μk, n − r + (1−μ)k) − ln B(μk, (1−μ)k) is maximised over ln κ
+    between a strength worth WEAKEST_REWARDS and STRONGEST.
     """
     weakest = WEAKEST_REWARDS / float(np.minimum(means, 1.0 - means).min())
-    seen = decisions > 0
-    if not seen.any():
+    if not decisions.any():
         return weakest
-    n, r, mean = decisions[seen], rewards[seen], means[seen]
 
     def loss(log_strength: float) -> float:
-        strength = np.exp(log_strength)
-        alpha, beta = mean * strength, (1.0 - mean) * strength
-        return -float((betaln(r + alpha, n - r + beta) - betaln(alpha, beta)).sum())
+        strength = combine(np.exp(log_strength), parents)
+        alpha, beta = means * strength, (1.0 - means) * strength
+        return -float((betaln(rewards + alpha, decisions - rewards + beta) - betaln(alpha, beta)).sum())
 
     bounds = (np.log(weakest), np.log(max(STRONGEST, weakest)))
     return float(np.exp(minimize_scalar(loss, bounds=bounds, method="bounded").x))
+
+
+def combine(strength: float, parents: Array | float) -> Array | float:
+    """Return the strength of a prior whose mean has evidence of strength `parents` itself: 1 / (1/κ + 1/p)."""
+    return 1.0 / (1.0 / strength + 1.0 / parents)
 
 
 def global_posterior(decisions: Array, rewards: Array) -> tuple[Array, Array]:
@@ -58,10 +64,15 @@ def global_posterior(decisions: Array, rewards: Array) -> tuple[Array, Array]:
 
 
 def segment_posteriors(decisions: Array, rewards: Array, parent: tuple[Array, Array]) -> tuple[Array, Array]:
-    """Return α and β for S segments by K variants (both counts of that shape), shrunk towards the K parents."""
-    alpha, beta = parent
-    means = np.broadcast_to(alpha / (alpha + beta), decisions.shape)
-    strength = fit_strength(decisions, rewards, means)
+    """Return α and β for S segments by K variants (both counts of that shape).
+
+    `parent` are α and β of the K global posteriors, which have seen the segments' decisions too; what a segment borrows
+    is the evidence from elsewhere only.
+    """
+    alpha, beta = parent[0] - rewards, parent[1] - (decisions - rewards)
+    elsewhere = alpha + beta
+    means = alpha / elsewhere
+    strength = combine(fit_strength(decisions, rewards, means, elsewhere), elsewhere)
     return rewards + means * strength, decisions - rewards + (1.0 - means) * strength
 
 

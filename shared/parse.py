@@ -2,10 +2,46 @@
 
 from __future__ import annotations
 
+import json
+import re
 from collections.abc import Mapping
 from math import isfinite
+from typing import Final
 
 from shared.errors import InvalidValue
+
+
+# Python's JSON parser recurses in C. Inside WebAssembly several thousand levels overflow the stack and end the process
+# before Python can raise, so what may be deep is measured first. Fewer brackets than this are never too deep.
+HARMLESS_BRACKETS: Final = 1_000
+MAX_NESTING: Final = 100
+
+_STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_NO_BRACKET: Final = re.compile(r"[^\[\]{}]+")
+
+
+def load_json(text: str) -> object:
+    """Parse JSON from outside. Raises ValueError for what is not JSON, holds NaN or infinity, or is nested too deep."""
+    if text.count("[") + text.count("{") > HARMLESS_BRACKETS and not _is_shallow(text):
+        raise ValueError(f"brackets do not match, or are nested deeper than {MAX_NESTING} levels")
+    try:
+        return json.loads(text, parse_constant=_refuse_constant)
+    except RecursionError as error:
+        raise ValueError("nested too deep") from error
+
+
+def _is_shallow(text: str) -> bool:
+    """Whether the brackets outside strings cancel out within MAX_NESTING rounds; one round removes the innermost."""
+    brackets = _NO_BRACKET.sub("", _STRING.sub("", text))
+    for _ in range(MAX_NESTING):
+        if not brackets:
+            return True
+        brackets = brackets.replace("[]", "").replace("{}", "")
+    return not brackets
+
+
+def _refuse_constant(name: str) -> float:
+    raise ValueError(f"{name} is not a number")
 
 
 class Reader:

@@ -14,7 +14,7 @@ from typing import Final
 
 from shared.conditions import Condition, compile_condition
 from shared.errors import InvalidSnapshot, InvalidValue
-from shared.parse import Reader
+from shared.parse import Reader, load_json
 
 FORMAT: Final = 1
 LEVELS: Final = ("segment", "global")
@@ -179,13 +179,9 @@ def _dump(value: Mapping[str, object]) -> str:
 
 def _load(text: str, place: str) -> object:
     try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except (ValueError, RecursionError) as error:
+        return load_json(text)
+    except ValueError as error:
         raise InvalidSnapshot(place, f"is not JSON ({error})") from error
-
-
-def _refuse_constant(name: str) -> float:
-    raise ValueError(f"{name} is not a number")
 
 
 def _read_header(data: object) -> tuple[Header, int]:

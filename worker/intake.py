@@ -9,7 +9,7 @@ from typing import Final
 
 from shared.errors import InvalidEvent
 from shared.events import LATEST_MS, Goal, read_goal
-from shared.parse import Reader
+from shared.parse import Reader, load_json
 
 PATH: Final = "/_usher/events"
 MAX_BODY_BYTES: Final = 64 * 1024
@@ -63,10 +63,10 @@ def read_batch(body: bytes, *, visitor: str | None, received_ms: int, goals: tup
     `visitor` is the id from the signed cookie; without one every event is quarantined. `goals` as in `read_goal`.
     """
     try:
-        reader = Reader(json.loads(body.decode("utf-8")), "", InvalidEvent)
+        reader = Reader(load_json(body.decode("utf-8")), "", InvalidEvent)
         sent_ms = reader.whole("sent_ms", low=0, high=LATEST_MS)
         events = reader.items("events")
-    except (ValueError, RecursionError):
+    except ValueError:
         return Refusal(status=400, code="not_json", remedy="send one JSON object in UTF-8")
     except InvalidEvent as error:
         return Refusal(status=400, code="not_a_batch", remedy=str(error))

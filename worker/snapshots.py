@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Awaitable, Callable
 from typing import Final
 
 from shared.errors import InvalidSnapshot
+from shared.parse import load_json
 from shared.snapshot import Snapshot
 
 POINTER_KEY: Final = "current"
@@ -74,8 +74,8 @@ class SnapshotStore:
 
 def _read_pointer(text: str) -> str | None:
     try:
-        data = json.loads(text)
-    except (ValueError, RecursionError):
+        data = load_json(text)
+    except ValueError:
         return None
     version = data.get("snapshot") if isinstance(data, dict) else None
     return version if isinstance(version, str) and version else None

@@ -95,6 +95,7 @@ def run_edge(
     finally:
         _stop(process)
         reader.join(timeout=5)
+        process.stderr.close()
 
 
 def _collect(stream: Iterator[str], log: list[str]) -> None:

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 import math
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -249,7 +250,7 @@ def test_numbers_and_lists_turn_into_text_as_javascript_prints_them(value: objec
 def test_texts_are_ordered_by_utf_16_as_javascript_orders_them() -> None:
     # U+1F600 is written with a surrogate (D83D), which sorts before U+FF5E, although its code point is larger.
     assert matches({"x": {"$lt": "\uff5e"}}, {"x": "\U0001f600"})
-    assert "\U0001f600" > "\uff5e"
+    assert not matches({"x": {"$lt": "\U0001f600"}}, {"x": "\uff5e"})
 
 
 def test_regular_expressions_know_no_case_or_digits_beyond_ascii() -> None:
@@ -271,7 +272,7 @@ def test_a_pattern_that_does_not_compile_matches_nothing(pattern: str) -> None:
 
 def test_versions_sort_by_number_and_releases_after_their_previews() -> None:
     ordered = ["0.9", "1.0.0-alpha", "1.0.0-alpha.1", "1.0.0-beta", "1.0.0", "1.0.10", "1.2.0", "v10.0.0"]
-    for older, newer in zip(ordered, ordered[1:], strict=False):
+    for older, newer in pairwise(ordered):
         assert matches({"x": {"$vlt": newer}}, {"x": older}), (older, newer)
         assert matches({"x": {"$vgt": older}}, {"x": newer}), (older, newer)
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import math
 import random
 from decimal import Decimal, localcontext
+from itertools import pairwise
 
 import pytest
 from scipy import special
@@ -137,4 +138,4 @@ def test_normal_cdf_reaches_its_limits_and_its_middle_exactly() -> None:
 def test_normal_cdf_stays_within_zero_and_one_and_never_falls_by_more_than_its_error() -> None:
     values = [normal_cdf(k / 500.0) for k in range(-20_000, 20_001)]
     assert all(0.0 <= value <= 1.0 for value in values)
-    assert all(after >= before - 4e-15 for before, after in zip(values, values[1:], strict=False))
+    assert all(after >= before - 4e-15 for before, after in pairwise(values))

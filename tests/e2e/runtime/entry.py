@@ -1,0 +1,106 @@
+"""The Worker under test, with faults, and with the core's own checks run inside workerd.
+
+Staged in place of `worker/entry.py`, which lies beside it. `POST /_test/vectors` takes the golden vectors and checks
+them here; `POST /_test/shares` decides many visitors by the Worker's code and answers how often each variant was
+served; `POST /_test/json` parses a body as intake does. `PUT /_test/faults` says what fails from now on.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import json
+from typing import Any
+
+import js
+from vectors.check import check_all
+from worker import intake
+from worker.entry import Default as Usher
+from worker.plan import plan_page
+
+from shared.decision import Unit
+from shared.snapshot import Snapshot
+
+_faults: dict[str, Any] = {}
+
+
+class _Faulty:
+    """A binding that fails as it was told to, and otherwise does what the real one does."""
+
+    def __init__(self, real: Any, name: str) -> None:
+        self._real = real
+        self._name = name
+
+    def __getattr__(self, method: str) -> Any:
+        fault = _faults.get(f"{self._name}.{method}")
+        real = getattr(self._real, method)
+        if fault is None:
+            return real
+
+        async def failing(*arguments: Any) -> Any:
+            if "delay_ms" in fault:
+                await asyncio.sleep(fault["delay_ms"] / 1000)
+            if "error" in fault:
+                raise RuntimeError(fault["error"])
+            if "after" in fault:
+                await real(*arguments)
+                raise RuntimeError(fault["after"])
+            return await real(*arguments)
+
+        return failing
+
+
+class _Bindings:
+    def __init__(self, env: Any) -> None:
+        self._env = env
+
+    def __getattr__(self, name: str) -> Any:
+        value = getattr(self._env, name)
+        return _Faulty(value, name) if name in ("SCORES", "EVENTS", "LAKE") else value
+
+
+class Default(Usher):
+    """The Worker, its bindings wrapped, and a few routes of its own."""
+
+    @property
+    def bindings(self) -> Any:
+        return _Bindings(super().bindings)
+
+    async def fetch(self, request: Any) -> Any:
+        raw = getattr(request, "js_object", request)
+        path = js.URL.new(raw.url).pathname
+        if not path.startswith("/_test/"):
+            return await super().fetch(request)
+        body = await raw.text()
+        return js.Response.new(json.dumps(_TESTS[path.removeprefix("/_test/")](body)))
+
+
+def _check_vectors(body: str) -> object:
+    files = json.loads(body)
+    return check_all(lambda name: files[name])
+
+
+def _count_shares(body: str) -> object:
+    asked = json.loads(body)
+    snapshot = Snapshot.from_text(asked["snapshot"])
+    counts: dict[str, int] = {}
+    for i in range(asked["visitors"]):
+        unit = Unit(id=f"{asked['seed']}-{i}", session_ms=0)
+        plan = plan_page([asked["touchpoint"]], snapshot, unit, asked["attributes"], 0, forced={})
+        [slot] = plan.slots
+        if not slot.decision.holdout:
+            counts[slot.decision.variant] = counts.get(slot.decision.variant, 0) + 1
+    return counts
+
+
+def _set_faults(body: str) -> object:
+    _faults.clear()
+    _faults.update(json.loads(body))
+    return {}
+
+
+def _read_json(body: str) -> object:
+    result = intake.read_batch(body.encode(), visitor="v", received_ms=0, goals=None)
+    return type(result).__name__
+
+
+_TESTS = {"vectors": _check_vectors, "shares": _count_shares, "faults": _set_faults, "json": _read_json}

@@ -1,0 +1,80 @@
+"""The loop closes: page views and clicks by HTTP, events in R2, a retrain, and the next decisions come from it."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from conftest import DAY_MS, World, make_world, now_ms  # type: ignore[import-not-found]
+
+from origin.config import Config
+from origin.publish import SNAPSHOT_KEY
+from scripts.runtime.edge import run_edge
+from shared.snapshot import Cell, Snapshot
+
+VISITORS = 120
+LIKED = "craft"
+
+
+@pytest.fixture
+def empty_world(tmp_path: Path, demo_config: Config) -> Iterator[World]:
+    options = {"queue": {"maxBatchTimeout": 0.2}}
+    with run_edge(variables={"SNAPSHOT_TTL_MS": "200"}, options=options) as edge:
+        world = make_world(edge, tmp_path, demo_config)
+        yield world
+        world.kv.close()
+
+
+def live_cell(world: World, version: str) -> Cell:
+    text = world.kv.get(SNAPSHOT_KEY + version)
+    assert text is not None
+    cell = Snapshot.from_text(text).cell("hero", "global", "")
+    assert cell is not None
+    return cell
+
+
+def test_the_loop_closes(empty_world: World) -> None:
+    world = empty_world
+    first = world.retrain()
+    assert live_cell(world, first.version).probabilities == pytest.approx((0.25,) * 4)
+
+    chance = random.Random(7)
+    browsers = [world.browser() for _ in range(VISITORS)]
+    for browser in browsers:
+        page = browser.get("/")
+        liked = f"look-{LIKED}" in page.text
+        if chance.random() < (0.6 if liked else 0.1):
+            assert browser.report("hero_click", "hero", event_id=f"loop-{browser.visitor}").status_code == 202
+    visitors = {browser.visitor for browser in browsers}
+    world.events(
+        lambda event: event["type"] == "exposure" and event["visitor"] in visitors and event["touchpoint"] == "hero",
+        least=VISITORS,
+    )
+
+    second = world.retrain(as_of_ms=now_ms() + 2 * DAY_MS)
+    assert second.changed and second.version != first.version
+    cell = live_cell(world, second.version)
+    names = [variant.name for variant in world.config.touchpoints["hero"].expanded_variants]
+    assert max(zip(cell.probabilities, names, strict=True))[1] == LIKED
+
+    newcomer = next(
+        browser
+        for browser in (world.browser() for _ in range(100))
+        if browser.get("/") and not world.exposures(browser)["hero"]["holdout"]
+    )
+    event = world.exposures(newcomer)["hero"]
+    assert event["snapshot"] == second.version
+    probabilities, eligible = event["probabilities"], event["eligible"]
+    assert isinstance(probabilities, list) and isinstance(eligible, list)
+    assert event["propensity"] == probabilities[eligible.index(event["variant"])]
+    assert probabilities[names.index(LIKED)] == pytest.approx(max(cell.probabilities), abs=0.15)
+
+
+def test_the_same_data_publishes_nothing_again(empty_world: World) -> None:
+    first = empty_world.retrain()
+    again = empty_world.retrain()
+    assert first.changed
+    assert not again.changed
+    assert (again.version, again.keys) == (first.version, ())

@@ -1,0 +1,108 @@
+from __future__ import annotations
+
+import pytest
+
+from shared.snapshot import AttributeSource
+from worker.context import LONGEST, device_of, read_context
+
+IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 Version/17.4 Mobile/15E148 Safari"
+ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/124.0 Mobile Safari/537.36"
+GALAXY_TAB = "Mozilla/5.0 (Linux; Android 14; SM-X710) AppleWebKit/537.36 Chrome/124.0 Safari/537.36"
+IPAD = "Mozilla/5.0 (iPad; CPU OS 12_5 like Mac OS X) AppleWebKit/605.1.15 Version/12.1 Mobile/15E148 Safari"
+LINUX = "Mozilla/5.0 (X11; Linux x86_64; rv:125.0) Gecko/20100101 Firefox/125.0"
+
+
+def read(
+    url: str = "https://shop.test/", sources: list[AttributeSource] | None = None, **headers: str
+) -> dict[str, str]:
+    by_name = {name.replace("_", "-"): value for name, value in headers.items()}
+    return read_context(url, by_name.get, sources or [])
+
+
+def source(attribute: str, kind: str, name: str) -> AttributeSource:
+    return AttributeSource(attribute=attribute, source=kind, name=name)
+
+
+@pytest.mark.parametrize(
+    ("user_agent", "device"),
+    [
+        (IPHONE, "mobile"),
+        (ANDROID, "mobile"),
+        (GALAXY_TAB, "tablet"),
+        (IPAD, "tablet"),
+        (LINUX, "desktop"),
+        ("Opera/9.80 (S60; SymbOS; Opera Mobi/23.348; U; en)", "mobile"),
+        ("curl/8.7.1", "desktop"),
+        ("", "desktop"),
+    ],
+)
+def test_the_device_is_what_the_user_agent_claims(user_agent: str, device: str) -> None:
+    assert device_of(user_agent) == device
+    assert read(user_agent=user_agent)["device"] == device
+
+
+def test_a_bare_request_has_a_path_and_a_device_only() -> None:
+    assert read("https://shop.test") == {"path": "/", "device": "desktop"}
+
+
+def test_the_path_is_that_of_the_url_without_its_query() -> None:
+    assert read("https://shop.test/men/shoes?x=1#top")["path"] == "/men/shoes"
+
+
+@pytest.mark.parametrize(
+    ("accept_language", "language"),
+    [
+        ("de-CH,de;q=0.9,en;q=0.8", "de-ch"),
+        ("en", "en"),
+        (" fr ;q=1", "fr"),
+        ("*", "*"),
+        ("", None),
+        (",de", None),
+    ],
+)
+def test_the_language_is_the_first_preference(accept_language: str, language: str | None) -> None:
+    assert read(accept_language=accept_language).get("language") == language
+
+
+@pytest.mark.parametrize(
+    ("referer", "referrer"),
+    [
+        ("https://www.Example.com/a?b=c", "www.example.com"),
+        ("https://user:secret@example.com:8443/", "example.com"),
+        ("about:blank", None),
+        ("not a url", None),
+        ("http://[broken", None),
+        ("", None),
+    ],
+)
+def test_the_referrer_is_a_host_name_and_nothing_more(referer: str, referrer: str | None) -> None:
+    assert read(referer=referer).get("referrer") == referrer
+
+
+def test_configured_attributes_come_from_query_and_headers() -> None:
+    sources = [source("plan", "query", "p"), source("country", "header", "cf-ipcountry"), source("gone", "query", "g")]
+    attributes = read("https://shop.test/?p=gold%20card&p=second", sources, cf_ipcountry="DE")
+    assert (attributes["plan"], attributes["country"]) == ("gold card", "DE")
+    assert "gone" not in attributes
+
+
+@pytest.mark.parametrize("query", ["?p=", "?p", "?", ""])
+def test_an_empty_parameter_is_an_absent_attribute(query: str) -> None:
+    assert "plan" not in read(f"https://shop.test/{query}", [source("plan", "query", "p")])
+
+
+def test_long_values_are_cut() -> None:
+    attributes = read(f"https://shop.test/?p={'x' * 5_000}", [source("plan", "query", "p")])
+    assert attributes["plan"] == "x" * LONGEST
+
+
+@pytest.mark.parametrize(("fields", "is_read"), [(100, True), (101, False), (50_000, False)])
+def test_a_query_of_very_many_fields_is_left_alone(fields: int, is_read: bool) -> None:
+    url = "https://shop.test/?p=gold" + "&a=1" * (fields - 1)
+    assert ("plan" in read(url, [source("plan", "query", "p")])) is is_read
+
+
+@pytest.mark.parametrize("query", ["?p=%ff%fe", "?p=%", "?p=%zz", "?p=%ud800", "?%00=p", "?&&&=&="])
+def test_a_query_of_odd_bytes_gives_text_or_nothing(query: str) -> None:
+    attributes = read(f"https://shop.test/{query}", [source("plan", "query", "p")])
+    assert attributes.get("plan", "").encode("utf-8").decode("utf-8") == attributes.get("plan", "")
