@@ -131,8 +131,8 @@ def _check_readable(file: Path) -> None:
 
 def _read(connection: ibis.BaseBackend, file: Path) -> ir.Table:
     if file.suffix == ".parquet":
-        table = connection.read_parquet(file)
-        return table.select(**{name: table[name].cast("string") for name in table.columns})
+        typed = connection.read_parquet(file)
+        return typed.select(**{name: typed[name].cast("string") for name in typed.columns})
     if not {".csv", ".tsv"} & set(file.suffixes):
         raise ImportLogError(f"{file}: unknown kind of file; expected .csv, .csv.gz, .tsv, .tsv.gz or .parquet")
     table: ir.Table = connection.read_csv(file, all_varchar=True, header=True)
@@ -161,7 +161,7 @@ def _parse(table: ir.Table, mapping: Mapping) -> ir.Table:
 
 
 @ibis.udf.scalar.builtin(signature=((dt.Timestamp("UTC"),), dt.int64))
-def epoch_ms(moment):  # type: ignore[no-untyped-def]  # noqa: ARG001 - DuckDB's own function
+def epoch_ms(moment):  # type: ignore[no-untyped-def]  # DuckDB's own function
     """Milliseconds since 1970; a text without an offset was read as UTC, the connection's time zone."""
 
 

@@ -2,8 +2,8 @@
 
 A touchpoint's variants share a Beta prior whose mean and strength are fitted to all of them by marginal likelihood, so
 that a variant with few decisions borrows from the others. A segment's variant borrows from the same variant everywhere
-else, as far as segments agree: how far is fitted too. Where they agree fully, the segment's posterior is the global one;
-it is never surer than all the evidence there is.
+else, as far as segments agree: how far is fitted too. Where they agree fully, the segment's posterior is the global
+one; it is never surer than all the evidence there is.
 """
 
 from __future__ import annotations

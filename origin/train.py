@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from hashlib import sha256
+from typing import Any
 
 import duckdb
 import ibis
@@ -133,14 +134,14 @@ def _count(config: Config, lake: Lake, as_of_ms: int) -> list[Counts]:
     ]
 
 
-def _aggregate(connection: ibis.BaseBackend, keyed: ir.Table, keys: list[str]) -> list[dict[str, object]]:
+def _aggregate(connection: ibis.BaseBackend, keyed: ir.Table, keys: list[str]) -> list[dict[str, Any]]:
     grouped = keyed.group_by(keys).aggregate(
         decisions=keyed.count(),
         rewards=keyed.reward.sum(),
         first_ms=keyed.decided_ms.min(),
         last_ms=keyed.decided_ms.max(),
     )
-    rows: list[dict[str, object]] = connection.to_pyarrow(grouped.order_by(keys)).to_pylist()
+    rows: list[dict[str, Any]] = connection.to_pyarrow(grouped.order_by(keys)).to_pylist()
     return rows
 
 

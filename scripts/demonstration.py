@@ -87,13 +87,11 @@ def main() -> int:
     try:
         with _state(arguments.check) as state:
             port = arguments.port if arguments.port is not None else 0 if arguments.check else _free_port(PORT)
-            out.print(
-                f"[bold]1[/] starting the edge: workerd with a Python Worker, KV, queue and bucket (port {port or 'any'})"
-            )
+            out.print("[bold]1[/] starting the edge: workerd with a Python Worker, KV, queue and bucket")
             variables = {"SNAPSHOT_TTL_MS": "1000"}
             options = {"queue": {"maxBatchTimeout": 1}}
             with run_edge(port=port, state=state / "edge", variables=variables, options=options) as edge:
-                facts = _run(edge, state, arguments.check)
+                facts = _run(edge, state)
                 if arguments.check:
                     print(json.dumps({"ok": True, **facts, "seconds": round(time.monotonic() - started, 1)}))
                 else:
@@ -106,7 +104,7 @@ def main() -> int:
     return 0
 
 
-def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
+def _run(edge: Edge, state: Path) -> dict[str, object]:
     environment = {**edge.environment(), "USHER_LAKE": str(state / "lake")}
     (state / "local.env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
     usher = _commander(environment)
@@ -118,7 +116,7 @@ def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     out.print(f"[bold]4[/] {VISITORS} simulated visitors ask for the page; some click")
     visitors, versions = _send_visitors(edge, first)
     out.print("[bold]5[/] their exposures and clicks, back in the lake")
-    exposures, goals = _await_events(usher, state / "lake", visitors, check)
+    exposures, goals = _await_events(usher, state / "lake", visitors)
     _show(exposures)
     out.print("[bold]6[/] the nightly retrain (as of tomorrow, when every attribution window has closed)")
     tomorrow = datetime.now(UTC) + timedelta(days=1, hours=1)
@@ -222,14 +220,14 @@ def _await_snapshot(edge: Edge, client: httpx.Client) -> None:
 
 
 def _read_events(lake: Path) -> list[dict[str, object]]:
-    events = []
+    events: list[dict[str, object]] = []
     for file in sorted((lake / "events").rglob("*.ndjson.gz")):
         events.extend(json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines())
     return events
 
 
 def _await_events(
-    usher: Callable[..., None], lake: Path, visitors: list[Visitor], check: bool
+    usher: Callable[..., None], lake: Path, visitors: list[Visitor]
 ) -> tuple[list[dict[str, object]], int]:
     """Pull until every visitor's exposures have arrived."""
     deadline = time.monotonic() + PATIENCE_S

@@ -9,6 +9,7 @@ Regular expressions are bound to ASCII case rules, so that two versions of Pytho
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
@@ -39,7 +40,10 @@ def compile_condition(condition: object, path: str = "condition") -> Condition:
     An unknown operator, as in the reference, matches nothing. Raises InvalidCondition, with the place below `path`,
     for what is not an object, nests too deep, or holds a regular expression that cannot be used.
     """
-    return _compile_object(condition, path, 0)
+    try:
+        return _compile_object(condition, path, 0)
+    except RecursionError as error:
+        raise InvalidCondition(path, "nested too deep") from error
 
 
 def _compile_object(condition: object, path: str, depth: int) -> Condition:
@@ -185,8 +189,9 @@ def _compile_regex(expected: object, path: str, flag: re.RegexFlag) -> _Test:
     if len(expected) > MAX_PATTERN_LENGTH:
         raise InvalidCondition(path, f"{len(expected)} characters; at most {MAX_PATTERN_LENGTH} are allowed")
     try:
-        pattern = re.compile(expected, flag | re.ASCII)
-    except (re.error, OverflowError, RecursionError):
+        with warnings.catch_warnings(action="ignore"):
+            pattern = re.compile(expected, flag | re.ASCII)
+    except (re.error, ValueError, OverflowError, RecursionError):
         return _never  # as in the reference: a pattern that does not compile matches nothing
     return lambda value, _groups: pattern.search(_to_string(value)[:MAX_SUBJECT_LENGTH]) is not None
 

@@ -8,6 +8,8 @@ from typing import Final
 from shared.errors import Unsatisfiable
 
 SMALLEST: Final = 1e-9
+# By how much a sum of floors may exceed 1: what adding them up has rounded.
+ROUNDING: Final = 1e-12
 
 
 def raise_to_floors(probabilities: Sequence[float], floors: Sequence[float]) -> list[float]:
@@ -23,7 +25,7 @@ def raise_to_floors(probabilities: Sequence[float], floors: Sequence[float]) -> 
     total_floor = 0.0
     for floor in floors:
         total_floor += floor
-    if total_floor > 1.0 + 1e-12:
+    if total_floor > 1.0 + ROUNDING:
         raise Unsatisfiable(f"the floors sum to {total_floor:.6g}, more than 1")
     weights = [max(probability, SMALLEST) for probability in probabilities]
     # Variants leave the free set in the order in which a falling λ reaches their floors.
@@ -43,7 +45,7 @@ def raise_to_floors(probabilities: Sequence[float], floors: Sequence[float]) -> 
     served = [0.0] * len(weights)
     for i in order[:held]:
         served[i] = floors[i]
-    _fill_free(served, order[held:], weights, free_share)
+    _fill_free(served, order[held:], weights, floors, free_share)
     return served
 
 
@@ -53,13 +55,15 @@ def relax_floors(floors: Sequence[float]) -> list[float]:
     total = 0.0
     for floor in floors:
         total += floor
-    return [floor / total for floor in floors] if total > 1.0 else list(floors)
+    return [floor / total for floor in floors] if total > 1.0 + ROUNDING else list(floors)
 
 
-def _fill_free(served: list[float], free: Sequence[int], weights: Sequence[float], share: float) -> None:
+def _fill_free(
+    served: list[float], free: Sequence[int], weights: Sequence[float], floors: Sequence[float], share: float
+) -> None:
     """Share out what the floors left, in proportion to the weights (summed anew: differences have lost digits)."""
     total = 0.0
     for i in sorted(free):
         total += weights[i]
     for i in free:
-        served[i] = weights[i] * (share / total)
+        served[i] = max(floors[i], weights[i] * (share / total))

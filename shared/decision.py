@@ -34,7 +34,8 @@ class Decision:
     """One decision, with all that logging, replay and explanation need.
 
     `propensity` is the probability with which `variant` was chosen (1 where nothing was random). `probabilities` is the
-    served distribution over `eligible`; in the holdout both say what would have been served. `level` and `cell` name
+    served distribution over `eligible`, empty where nothing was drawn; in the holdout both say what would have been
+    served. `level` and `cell` name
     the posteriors that were used (`none` and an empty name where none were). `excluded` are the variants that targeting
     removed. `randomised` says that the propensity is that of a fresh draw, so that evaluation may use the decision.
     """
@@ -88,9 +89,9 @@ def decide(touchpoint: str, unit: Unit, snapshot: Snapshot, attributes: Mapping[
     cell = _finest_cell(place, snapshot, attributes)
     if cell is None or not eligible:
         reason = "holdout" if holdout else "no_posterior" if cell is None else "nothing_eligible"
-        return _default(place, unit, epoch, snapshot.version, holdout=holdout, reason=reason)
+        return _default(place, unit, epoch, snapshot.version, holdout=holdout, reason=reason, eligible=eligible)
     served, relaxations = _served_distribution(place, cell, eligible)
-    excluded = tuple(variant.name for i, variant in enumerate(place.variants) if i not in eligible)
+    excluded = _excluded(place, eligible)
     if holdout:
         index, propensity, reason = place.default, 1.0, "holdout"
     else:
@@ -119,12 +120,23 @@ def decide(touchpoint: str, unit: Unit, snapshot: Snapshot, attributes: Mapping[
 
 def preview(place: Touchpoint, variant: int, unit: Unit, snapshot: str) -> Decision:
     """The decision of a preview link: the named variant, not random, left out of learning."""
-    return _default(place, unit, "preview", snapshot, holdout=False, reason="preview", index=variant)
+    return _default(
+        place, unit, "preview", snapshot, holdout=False, reason="preview", eligible=[variant], index=variant
+    )
 
 
 def _default(
-    place: Touchpoint, unit: Unit, epoch: str, snapshot: str, *, holdout: bool, reason: str, index: int | None = None
+    place: Touchpoint,
+    unit: Unit,
+    epoch: str,
+    snapshot: str,
+    *,
+    holdout: bool,
+    reason: str,
+    eligible: list[int],
+    index: int | None = None,
 ) -> Decision:
+    """A decision without a draw: the default, or the variant of that index."""
     shown = place.default if index is None else index
     return Decision(
         touchpoint=place.name,
@@ -133,8 +145,8 @@ def _default(
         variant=place.variants[shown].name,
         variant_index=shown,
         propensity=1.0,
-        eligible=(),
-        excluded=(),
+        eligible=_names(place, eligible),
+        excluded=_excluded(place, eligible),
         probabilities=(),
         level="none",
         cell="",
@@ -181,6 +193,10 @@ def _served_distribution(place: Touchpoint, cell: Cell, eligible: list[int]) -> 
     floors = [place.variants[i].floor for i in eligible]
     relaxed = relax_floors(floors)
     return raise_to_floors(thompson, relaxed), () if relaxed == floors else ("floors",)
+
+
+def _excluded(place: Touchpoint, eligible: list[int]) -> tuple[str, ...]:
+    return tuple(variant.name for i, variant in enumerate(place.variants) if i not in eligible)
 
 
 def _names(place: Touchpoint, indices: list[int]) -> tuple[str, ...]:

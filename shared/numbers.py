@@ -16,7 +16,7 @@ LN2_LOW: Final = 1.90821492927058770002e-10
 INVERSE_LN2: Final = 1.4426950408889634
 INVERSE_SQRT_2PI: Final = 0.3989422804014327
 EXP_UNDERFLOW: Final = -745.2
-EXP_OVERFLOW: Final = 709.78
+EXP_OVERFLOW: Final = 709.782712893384
 
 # 1/(2k+1), highest first: the series ln((1+s)/(1−s)) = 2 (s + s³/3 + s⁵/5 + …)
 _LN_SERIES: Final = tuple(1.0 / (2 * k + 1) for k in range(12, 0, -1))
@@ -28,7 +28,7 @@ _EXP_SERIES: Final = (
 
 
 def ln(x: float) -> float:
-    """Natural logarithm of x > 0, within 2 units in the last place.
+    """Natural logarithm of x > 0, within 3 units in the last place.
 
     Raises ValueError for x ≤ 0 and for values that are not finite.
     """

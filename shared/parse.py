@@ -5,29 +5,27 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from math import isfinite
 from typing import Final
 
 from shared.errors import InvalidValue
 
-
 # Python's JSON parser recurses in C. Inside WebAssembly several thousand levels overflow the stack and end the process
-# before Python can raise, so what may be deep is measured first. Fewer brackets than this are never too deep.
-HARMLESS_BRACKETS: Final = 1_000
+# before Python can raise, so what may be deep is measured first.
 MAX_NESTING: Final = 100
 
 _STRING: Final = re.compile(r'"(?:[^"\\]|\\.)*"', re.DOTALL)
+_SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NO_BRACKET: Final = re.compile(r"[^\[\]{}]+")
 
 
-def load_json(text: str) -> object:
-    """Parse JSON from outside. Raises ValueError for what is not JSON, holds NaN or infinity, or is nested too deep."""
-    if text.count("[") + text.count("{") > HARMLESS_BRACKETS and not _is_shallow(text):
+def load_json(text: str, *, lenient: bool = False) -> object:
+    """Parse JSON from outside.
+
+    Raises ValueError for what is not JSON, is nested too deep, or, unless `lenient`, holds NaN or infinity.
+    """
+    if text.count("[") + text.count("{") > MAX_NESTING and not _is_shallow(text):
         raise ValueError(f"brackets do not match, or are nested deeper than {MAX_NESTING} levels")
-    try:
-        return json.loads(text, parse_constant=_refuse_constant)
-    except RecursionError as error:
-        raise ValueError("nested too deep") from error
+    return json.loads(text, parse_constant=float if lenient else _refuse_constant)
 
 
 def _is_shallow(text: str) -> bool:
@@ -73,6 +71,8 @@ class Reader:
             raise self.fail(key, "a string")
         if len(value) > longest:
             raise self.error(self.place(key), f"{len(value)} characters; at most {longest} are allowed")
+        if _SURROGATE.search(value) is not None:
+            raise self.error(self.place(key), "holds half of a surrogate pair, which is no character")
         return value
 
     def optional_text(self, key: str, *, longest: int = 10_000_000) -> str | None:
@@ -127,7 +127,7 @@ class Reader:
         return value
 
     def _bounded(self, value: object, place: str, low: float, high: float) -> float:
-        if isinstance(value, bool) or not isinstance(value, int | float) or not isfinite(value):
+        if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
             raise self.error(self.place(place), f"expected a number, got {_kind(value)}")
         if not low <= value <= high:
             raise self.error(self.place(place), f"expected a number from {low:g} to {high:g}, got {value!r}")

@@ -16,8 +16,9 @@ from shared.numbers import ln, normal_cdf, normal_density
 
 # The grid spans this many standard deviations; what lies outside is below 1e-10.
 SPAN: Final = 6.5
-# The step of the grid in units of the smallest standard deviation that matters.
-STEP: Final = 0.5
+# The step of the grid in units of the smallest standard deviation that matters: the largest of 80 like variants is
+# spread a third as wide as each of them.
+STEP: Final = 0.2
 MAX_NODES: Final = 20_000
 # Fewer intervals than this leave the products of many distribution functions unresolved.
 MIN_NODES: Final = 16
@@ -55,11 +56,11 @@ def beta_to_log_odds(alpha: float, beta: float) -> tuple[float, float]:
     """Return mean and standard deviation of logit(p) for p ~ Beta(alpha, beta): the exact moments.
 
     E = ψ(α) − ψ(β) and Var = ψ′(α) + ψ′(β), since logit(p) is the difference of two independent log-gamma variables.
-    Raises ValueError unless both are finite and positive.
+    Raises ValueError unless both are between 1e-100 and 1e100.
     """
     for name, value in (("alpha", alpha), ("beta", beta)):
-        if not 0.0 < value < float("inf"):
-            raise ValueError(f"{name} must be finite and positive, got {value!r}")
+        if not 1e-100 <= value <= 1e100:
+            raise ValueError(f"{name} must be between 1e-100 and 1e100, got {value!r}")
     digamma_alpha, trigamma_alpha = _polygammas(alpha)
     digamma_beta, trigamma_beta = _polygammas(beta)
     return digamma_alpha - digamma_beta, sqrt(trigamma_alpha + trigamma_beta)

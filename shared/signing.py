@@ -18,13 +18,16 @@ PREVIEW_PURPOSE: Final = "preview"
 def read_keys(text: str) -> Keys:
     """Read keys from their configured form, `id:secret,id:secret`; the first one signs.
 
-    Raises ValueError, without repeating the secret, for an empty list, a missing id, or a secret under 16 characters.
+    Raises ValueError, without repeating the secret, for an empty list, a missing or repeated id, or a secret under 16
+    characters.
     """
     keys = {}
     for i, part in enumerate(text.split(",")):
         name, colon, secret = part.strip().partition(":")
         if not colon or not name.isalnum() or len(secret) < 16:
             raise ValueError(f"key {i + 1} must read id:secret, with an alphanumeric id and a secret of 16 or more")
+        if name in keys:
+            raise ValueError(f"key {i + 1} has the id of an earlier one")
         keys[name] = secret.encode()
     return keys
 
@@ -40,7 +43,9 @@ def verify(keys: Keys, purpose: str, signed: str) -> str | None:
     name, _, rest = signed.partition(".")
     text, _, signature = rest.rpartition(".")
     key = keys.get(name)
-    if key is None or not hmac.compare_digest(_signature(key, purpose, text).encode(), signature.encode()):
+    if key is None or not hmac.compare_digest(
+        _signature(key, purpose, text).encode(), signature.encode("utf-8", "surrogatepass")
+    ):
         return None
     return text
 

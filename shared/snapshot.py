@@ -118,10 +118,12 @@ class Snapshot:
         first, _, rest = text.partition("\n")
         data = _load(first, "header")
         lines = {}
-        for line in rest.splitlines():
+        for line in rest.removesuffix("\n").split("\n") if rest else ():
             key, tab, record = line.partition("\t")
             if not tab:
                 raise InvalidSnapshot("records", f"a line without a key: {line[:40]!r}")
+            if key in lines:
+                raise InvalidSnapshot(key, "stands there twice")
             lines[key] = record
         header, records = _read_header(data)
         if records != len(lines):
@@ -159,17 +161,22 @@ def write_snapshot(header: Mapping[str, object], records: Mapping[str, Mapping[s
 
     Raises InvalidSnapshot where a reader would.
     """
-    lines = [_dump({"format": FORMAT, **header, "records": len(records)})]
-    lines.extend(f"{key}\t{_dump(record)}" for key, record in records.items())
+    try:
+        lines = [_dump({"format": FORMAT, **header, "records": len(records)})]
+        lines.extend(f"{key}\t{_dump(record)}" for key, record in records.items())
+    except ValueError as error:
+        raise InvalidSnapshot("", f"cannot be written as JSON: {error}") from error
     text = "\n".join(lines) + "\n"
     snapshot = Snapshot.from_text(text)
     for key in records:
         kind, _, rest = key.partition(":")
-        if kind == "touchpoint":
-            snapshot.touchpoint(rest)
-        else:
-            touchpoint, level, name = rest.split(":", 2)
-            snapshot.cell(touchpoint, level, name)
+        touchpoint, *cell = rest.split(":", 2)
+        whole = {"touchpoint": 0, "cell": 2}.get(kind) == len(cell)
+        if not whole or f"touchpoint:{touchpoint}" not in records:
+            raise InvalidSnapshot(key, "is neither a touchpoint nor a cell of one")
+        snapshot.touchpoint(touchpoint)
+        if cell:
+            snapshot.cell(touchpoint, cell[0], cell[1])
     return text
 
 
@@ -186,7 +193,7 @@ def _load(text: str, place: str) -> object:
 
 def _read_header(data: object) -> tuple[Header, int]:
     reader = Reader(data, "header", InvalidSnapshot)
-    if reader.data.get("format") != FORMAT:
+    if reader.data.get("format") != FORMAT or reader.data.get("format") is True:
         raise InvalidSnapshot("header.format", f"this version reads format {FORMAT}, got {reader.data.get('format')!r}")
     pages = Reader(reader.mapping("pages"), "header.pages", InvalidSnapshot)
     header = Header(

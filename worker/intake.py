@@ -47,7 +47,7 @@ def check_headers(content_type: str | None, content_encoding: str | None, conten
         return Refusal(status=415, code="content_type", remedy=f"send {' or '.join(CONTENT_TYPES)}")
     if (content_encoding or "identity").strip().lower() != "identity":
         return Refusal(status=415, code="content_encoding", remedy="send the body without Content-Encoding")
-    if content_length is not None and content_length.isdecimal() and int(content_length) > MAX_BODY_BYTES:
+    if content_length is not None and content_length.isdecimal() and int(content_length[:20]) > MAX_BODY_BYTES:
         return too_large()
     return None
 
@@ -63,7 +63,7 @@ def read_batch(body: bytes, *, visitor: str | None, received_ms: int, goals: tup
     `visitor` is the id from the signed cookie; without one every event is quarantined. `goals` as in `read_goal`.
     """
     try:
-        reader = Reader(load_json(body.decode("utf-8")), "", InvalidEvent)
+        reader = Reader(load_json(body.decode("utf-8"), lenient=True), "", InvalidEvent)
         sent_ms = reader.whole("sent_ms", low=0, high=LATEST_MS)
         events = reader.items("events")
     except ValueError:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-
 import httpx
 import pytest
 from conftest import Browser, World, now_ms, read_lines  # type: ignore[import-not-found]
@@ -55,7 +54,7 @@ def test_events_without_a_visitor_are_quarantined(shop: World) -> None:
         ({"content-type": "application/xml"}, b"<a/>", 415, "content_type"),
         (
             {"content-type": "application/json", "content-encoding": "gzip"},
-            gzip.compress(b"{}"),
+            b"{}",
             415,
             "content_encoding",
         ),

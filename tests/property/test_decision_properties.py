@@ -80,7 +80,7 @@ def test_a_decision_is_always_made_and_always_consistent(
     assert decision == decide("hero", who, snapshot, attributes, now_ms)
     assert place.variants[decision.variant_index].name == decision.variant
     assert decision.reason in REASONS
-    assert len(decision.probabilities) == len(decision.eligible)
+    assert len(decision.probabilities) == (0 if decision.level == "none" else len(decision.eligible))
     assert 0.0 < decision.propensity <= 1.0
     if decision.reason == "chosen":
         assert decision.propensity == decision.probabilities[decision.eligible.index(decision.variant)]
@@ -100,9 +100,11 @@ def test_the_served_distribution_sums_to_one_and_meets_the_floors_it_can(
     decision = decide("hero", Unit(id="u", session_ms=0), snapshot, attributes, 0)
     floors = {variant.name: variant.floor for variant in snapshot.touchpoint("hero").variants}
     wanted = [floors[name] for name in decision.eligible]
-    if decision.eligible:
+    assert sorted((*decision.eligible, *decision.excluded)) == sorted(floors)
+    if decision.probabilities:
         assert sum(decision.probabilities) == pytest.approx(1.0, abs=1e-12)
-        assert sorted((*decision.eligible, *decision.excluded)) == sorted(floors)
+    if not decision.probabilities:
+        return
     if sum(wanted) > 1.0:
         assert decision.relaxations == ("floors",)
         assert decision.probabilities == pytest.approx([floor / sum(wanted) for floor in wanted], abs=1e-9)

@@ -11,7 +11,7 @@ from shared.policy import thompson_probabilities
 Posteriors = list[tuple[float, float]]
 
 # A product of many like distribution functions is steeper than any of its factors, so the grid resolves it less well.
-TOLERANCE_OF_MANY = 1e-4
+TOLERANCE_OF_MANY = 1e-6
 
 
 def by_quadrature(means: list[float], sds: list[float]) -> list[float]:

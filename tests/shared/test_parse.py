@@ -70,7 +70,10 @@ def test_a_whole_number_becomes_a_float_where_a_number_is_read() -> None:
         (lambda reader: reader.number("yes", low=0, high=1), "at.yes: expected a number, got True"),
         (lambda reader: reader.number("name", low=0, high=1), "at.name: expected a number, got the text 'hero'"),
         (lambda reader: reader.number("nan", low=0, high=1), "at.nan: expected a number, got nan"),
-        (lambda reader: reader.number("infinite", low=0, high=1), "at.infinite: expected a number, got inf"),
+        (
+            lambda reader: reader.number("infinite", low=0, high=1),
+            "at.infinite: expected a number from 0 to 1, got inf",
+        ),
         (lambda reader: reader.number("count", low=0, high=1), "at.count: expected a number from 0 to 1, got 7"),
         (lambda reader: reader.number("share", low=0.5, high=1), "at.share: expected a number from 0.5 to 1, got 0.25"),
         (

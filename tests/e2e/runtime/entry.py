@@ -13,12 +13,12 @@ from typing import Any
 
 import js
 from vectors.check import check_all
-from worker import intake
-from worker.entry import Default as Usher
-from worker.plan import plan_page
 
 from shared.decision import Unit
 from shared.snapshot import Snapshot
+from worker import intake
+from worker.entry import Default as Usher
+from worker.plan import plan_page
 
 _faults: dict[str, Any] = {}
 
