@@ -57,7 +57,8 @@ def check(config: ConfigOption = CONFIG) -> None:
         check_pages(loaded, config.parent / "wrangler.toml")
         for name, touchpoint in loaded.touchpoints.items():
             count = len(touchpoint.expanded_variants)
-            out.print(f"[green]ok[/] {name}: {count} variants on {', '.join(touchpoint.pages)}, goal {touchpoint.goal}")
+            pages = escape(", ".join(touchpoint.pages))
+            out.print(f"[green]ok[/] {name}: {count} variants on {pages}, goal {touchpoint.goal}")
 
 
 @app.command("import-log")
@@ -71,7 +72,7 @@ def import_log(
     with _reported(), _lake(_settings()) as lake, out.status(f"importing {escape(str(file))}"):
         done = importing.import_log(file, importing.read_mapping(mapping), lake)
     out.print(
-        f"[green]imported[/] {done.log}: {done.decisions:,} decisions on {done.touchpoint}, {done.variants} variants, "
+        f"[green]imported[/] {done.log}: {done.decisions:,} decisions on {escape(done.touchpoint)}, {done.variants} variants, "
         f"{done.rewards:,} rewards, {_time(done.first_ms)} to {_time(done.last_ms)}"
     )
 
@@ -126,9 +127,15 @@ def status() -> None:
         if found is None:
             out.print("nothing is published: every page shows its own content; run [bold]usher retrain[/]")
             return
-        out.print(f"live: [bold]{found.version}[/], since {_time(found.published_ms)}")
+        out.print(
+            f"live: [bold]{found.version}[/], since {_time(found.published_ms)}, confirmed {_time(found.confirmed_ms)}"
+        )
         sources = ", ".join(f"{count:,} decisions from {escape(name)}" for name, count in found.sources.items())
-        span = f", {_time(found.first_ms)} to {_time(found.last_ms)}" if found.first_ms and found.last_ms else ""
+        span = (
+            f", {_time(found.first_ms)} to {_time(found.last_ms)}"
+            if found.first_ms is not None and found.last_ms is not None
+            else ""
+        )
         out.print(f"trained as of {_time(found.as_of_ms)} on {sources or 'no decisions yet'}{span}")
         table = Table("touchpoint", "level", "likeliest variants")
         for row in found.cells:
@@ -238,7 +245,7 @@ def _publish(config: Config, model: Model, lake: Lake, client: KvClient) -> None
     if done.changed:
         out.print(f"[green]published[/] {done.version}: {len(done.keys)} keys, {done.bytes:,} bytes")
     else:
-        out.print(f"[green]unchanged[/] {done.version} stays live: nothing to write")
+        out.print(f"[green]unchanged[/] {done.version} stays live: the same content is published already")
 
 
 def _now_ms() -> int:

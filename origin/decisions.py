@@ -8,6 +8,7 @@ logs that were imported (whose rows already carry their reward). Both end up wit
 
 from __future__ import annotations
 
+import glob
 from collections.abc import Mapping
 from typing import Final
 
@@ -72,7 +73,7 @@ def read_decisions(
 def _imported(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int) -> list[ir.Table]:
     if not any(lake.imports.glob("*.parquet")):
         return []
-    log = connection.read_parquet(str(lake.imports / "*.parquet"))
+    log = connection.read_parquet(f"{glob.escape(str(lake.imports))}/*.parquet")
     return [log.filter(log.decided_ms <= as_of_ms).mutate(source=log.log).select(*COLUMNS)]
 
 
@@ -81,9 +82,8 @@ def _served(
 ) -> list[ir.Table]:
     if not any(lake.events.rglob("*.ndjson.gz")):
         return []
-    events = _deduplicate(
-        connection.read_json(str(lake.events / "**" / "*.ndjson.gz"), format="newline_delimited", columns=EVENT_COLUMNS)
-    )
+    files = f"{glob.escape(str(lake.events))}/**/*.ndjson.gz"
+    events = _deduplicate(connection.read_json(files, format="newline_delimited", columns=EVENT_COLUMNS))
     return [
         _rewarded(_first_exposures(events, touchpoint), events, touchpoint, goal, int(window_h * HOUR_MS), as_of_ms)
         for touchpoint, (goal, window_h) in goals.items()

@@ -16,8 +16,11 @@ A mapping file (TOML) says which column holds what:
 
 from __future__ import annotations
 
+import csv
+import glob
 import gzip
 import tomllib
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -32,6 +35,7 @@ from origin.errors import ImportLogError
 from origin.lake import Lake, partial_name
 
 CHUNK_BYTES = 1 << 20
+SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
 
 
 class Mapping(BaseModel):
@@ -90,6 +94,8 @@ def import_log(file: Path, mapping: Mapping, lake: Lake) -> Imported:
     and values that are not usable, with how many there are and the row of the first.
     """
     _check_readable(file)
+    if not file.name.endswith(SUFFIXES):
+        raise ImportLogError(f"{file}: unknown kind of file; expected {', '.join(SUFFIXES)}")
     connection = ibis.duckdb.connect()
     target = lake.imports / f"{mapping.log}.parquet"
     partial = partial_name(target)
@@ -108,7 +114,7 @@ def import_log(file: Path, mapping: Mapping, lake: Lake) -> Imported:
         summary = _summarise(parsed, mapping)
         partial.replace(target)
     except duckdb.Error as error:
-        raise ImportLogError(f"{file}: cannot be read: {str(error).splitlines()[0]}") from error
+        raise ImportLogError(f"{file}: cannot be read: {_shorten(str(error))}") from error
     finally:
         partial.unlink(missing_ok=True)
         connection.disconnect()
@@ -125,18 +131,50 @@ def _check_readable(file: Path) -> None:
         with gzip.open(file) as stream:
             while stream.read(CHUNK_BYTES):
                 pass
-    except (OSError, EOFError) as error:
+    except (OSError, EOFError, zlib.error) as error:
         raise ImportLogError(f"{file}: truncated or damaged gzip ({error}); fetch the file again") from error
 
 
 def _read(connection: ibis.BaseBackend, file: Path) -> ir.Table:
+    """The file as a table of texts. Nothing is guessed about its form: a guess may drop lines without a word."""
+    name = glob.escape(str(file))  # DuckDB takes names for patterns
     if file.suffix == ".parquet":
-        typed = connection.read_parquet(file)
-        return typed.select(**{name: typed[name].cast("string") for name in typed.columns})
-    if not {".csv", ".tsv"} & set(file.suffixes):
-        raise ImportLogError(f"{file}: unknown kind of file; expected .csv, .csv.gz, .tsv, .tsv.gz or .parquet")
-    table: ir.Table = connection.read_csv(file, all_varchar=True, header=True)
+        typed = connection.read_parquet(name)
+        return typed.select(**{column: typed[column].cast("string") for column in typed.columns})
+    columns, delimiter = _read_header(file)
+    table: ir.Table = connection.read_csv(
+        name,
+        columns=dict.fromkeys(columns, "VARCHAR"),
+        auto_detect=False,
+        header=True,
+        delim=delimiter,
+        quote='"',
+        escape='"',
+    )
     return table
+
+
+def _read_header(file: Path) -> tuple[list[str], str]:
+    """The columns' names in the first line, and what stands between them."""
+    try:
+        with gzip.open(file) if file.suffix == ".gz" else file.open("rb") as stream:
+            line = stream.readline(CHUNK_BYTES).decode("utf-8-sig").rstrip("\r\n")
+    except UnicodeDecodeError as error:
+        raise ImportLogError(f"{file}: the first line is not UTF-8; save the file as UTF-8") from error
+    if not line:
+        raise ImportLogError(f"{file}: the first line is empty; expected the names of the columns")
+    delimiter = "\t" if ".tsv" in file.suffixes else ";" if ";" in line and "," not in line else ","
+    columns = [name or f"column{i}" for i, name in enumerate(next(csv.reader([line], delimiter=delimiter)))]
+    twice = sorted({name for name in columns if columns.count(name) > 1})
+    if twice:
+        raise ImportLogError(f"{file}: the column {', '.join(map(repr, twice))} stands there twice; rename one")
+    return columns, delimiter
+
+
+def _shorten(message: str) -> str:
+    """DuckDB's message without the file's line and its own settings."""
+    first, *others = message.partition("\n\n")[0].splitlines()
+    return "; ".join([first, *(line for line in others if line.startswith(("Expected Number", "Invalid unicode")))])
 
 
 def _parse(table: ir.Table, mapping: Mapping) -> ir.Table:
@@ -152,7 +190,7 @@ def _parse(table: ir.Table, mapping: Mapping) -> ir.Table:
         unit=table[mapping.unit] if mapping.unit else ibis.literal(f"{mapping.log}:") + row.cast("string"),
         touchpoint=ibis.literal(mapping.touchpoint),
         variant=ibis.literal(before) + table[mapping.variant].nullif("") + ibis.literal(after),
-        position=table[mapping.position].try_cast("int64") if mapping.position else ibis.null("int64"),
+        position=_whole(table[mapping.position]) if mapping.position else ibis.null("int64"),
         decided_ms=_time_ms(table[mapping.time], mapping.time_unit),
         propensity=table[mapping.propensity].try_cast("float64"),
         reward=table[mapping.reward].try_cast("float64"),
@@ -168,27 +206,38 @@ def epoch_ms(moment):  # type: ignore[no-untyped-def]  # DuckDB's own function
 def _time_ms(column: ir.Value, unit: str) -> ir.Value:
     if unit == "iso":
         return epoch_ms(column.try_cast("timestamp('UTC')"))
-    number = column.try_cast("float64")
-    return (number * (1000 if unit == "s" else 1)).round().cast("int64")
+    return _countable(column.try_cast("float64") * (1000 if unit == "s" else 1)).round().cast("int64")
+
+
+def _whole(column: ir.Value) -> ir.Value:
+    """A whole number, or null: casting alone would round."""
+    number = _countable(column.try_cast("float64"))
+    return ibis.ifelse(number == number.floor(), number, ibis.null("float64")).cast("int64")
+
+
+def _countable(number: ir.Value) -> ir.Value:
+    """The number where it is so small that it can be a whole one, else null; DuckDB sorts NaN above all."""
+    return ibis.ifelse(number.abs() < 2.0**53, number, ibis.null("float64"))
 
 
 def _check_values(parsed: ir.Table, mapping: Mapping, file: Path) -> None:
     propensity, reward = parsed.propensity, parsed.reward
-    usable = {
-        mapping.time: (parsed.decided_ms.notnull(), "a time (see time_unit)"),
-        mapping.variant: (parsed.variant.notnull(), "a name"),
-        mapping.propensity: (
+    usable = [
+        (mapping.time, parsed.decided_ms.notnull(), "a time (see time_unit)"),
+        (mapping.variant, parsed.variant.notnull(), "a name"),
+        (
+            mapping.propensity,
             propensity.notnull() & ~propensity.isnan() & (propensity > 0) & (propensity <= 1),
             "a number above 0 and at most 1",
         ),
-        mapping.reward: (reward.notnull() & reward.isin([0.0, 1.0]), "0 or 1"),
-    }
+        (mapping.reward, reward.notnull() & reward.isin([0.0, 1.0]), "0 or 1"),
+    ]
     if mapping.position is not None:
-        usable[mapping.position] = (parsed.position.notnull(), "a whole number")
+        usable.append((mapping.position, parsed.position.notnull(), "a whole number"))
     if mapping.unit is not None:
-        usable[mapping.unit] = (parsed.unit.notnull() & (parsed.unit != ""), "a name")
+        usable.append((mapping.unit, parsed.unit.notnull() & (parsed.unit != ""), "a name"))
     aggregates: dict[str, ir.Value] = {"rows": parsed.count()}
-    for i, (good, _) in enumerate(usable.values()):
+    for i, (_, good, _) in enumerate(usable):
         bad = ~good.fill_null(False)
         aggregates[f"bad{i}"] = bad.sum()
         aggregates[f"first{i}"] = parsed.row.min(where=bad)
@@ -198,7 +247,7 @@ def _check_values(parsed: ir.Table, mapping: Mapping, file: Path) -> None:
     problems = [
         f"{file}: column {column}: {found[f'bad{i}']} of {found['rows']} values are unusable, the first in line "
         f"{found[f'first{i}']}; expected {expected}"
-        for i, (column, (_, expected)) in enumerate(usable.items())
+        for i, (column, _, expected) in enumerate(usable)
         if found[f"bad{i}"]
     ]
     if problems:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from urllib.parse import quote
@@ -11,7 +12,7 @@ import httpx
 from origin.errors import KvError
 
 MAX_PAIRS = 10_000
-MAX_BYTES = 90_000_000  # of the API's 100 MB, the JSON around the values taken off
+MAX_BYTES = 100_000_000
 ATTEMPTS = 5
 RETRIED_STATUSES = (408, 429, 500, 502, 503, 504)
 
@@ -31,7 +32,12 @@ class KvClient:
     def get(self, key: str) -> str | None:
         """The value of a key, or None where there is none. Raises KvError."""
         response = self._send("GET", f"values/{quote(key, safe='')}", missing_is_fine=True)
-        return None if response.status_code == 404 else response.content.decode("utf-8")
+        if response.status_code == 404:
+            return None
+        try:
+            return response.content.decode("utf-8")
+        except UnicodeDecodeError as error:
+            raise KvError(f"KV holds something else than text under {key}") from error
 
     def put(self, pairs: Mapping[str, str]) -> int:
         """Write pairs in bulk, and those that were not taken again; returns the bytes of the values.
@@ -46,7 +52,8 @@ class KvClient:
                 left = {key: value for key, value in left.items() if key in failed}
                 if not left:
                     break
-                self._wait(0.5 * 2**attempt)
+                if attempt < ATTEMPTS - 1:
+                    self._wait(0.5 * 2**attempt)
             else:
                 names = ", ".join(sorted(left)[:5])
                 raise KvError(f"KV did not take {len(left)} of {len(chunk)} keys after {ATTEMPTS} attempts: {names}")
@@ -59,7 +66,7 @@ class KvClient:
                 self._wait(0.5 * 2**attempt)
             try:
                 response = self._client.request(method, path, json=json)
-            except httpx.TransportError as error:
+            except httpx.RequestError as error:
                 problem = f"{type(error).__name__}: {error}"
                 continue
             if response.status_code in RETRIED_STATUSES:
@@ -83,7 +90,7 @@ def _chunks(pairs: Iterable[tuple[str, str]]) -> Iterator[list[tuple[str, str]]]
     chunk: list[tuple[str, str]] = []
     size = 0
     for key, value in pairs:
-        length = len(key.encode()) + len(value.encode()) + 32
+        length = len(json.dumps({"key": key, "value": value}, ensure_ascii=False).encode()) + 2
         if chunk and (len(chunk) == MAX_PAIRS or size + length > MAX_BYTES):
             yield chunk
             chunk, size = [], 0

@@ -52,9 +52,15 @@ class Lake:
 
     @contextmanager
     def locked(self) -> Iterator[None]:
-        """Keep a second run out. Raises LakeError where one is under way."""
-        self.root.mkdir(parents=True, exist_ok=True)
-        with (self.root / "lock").open("w") as file:
+        """Keep a second run out. Raises LakeError where one is under way, and where the folder cannot be written."""
+        try:
+            self.root.mkdir(parents=True, exist_ok=True)
+            lock = (self.root / "lock").open("w")
+        except OSError as error:
+            raise LakeError(
+                f"{self.root}: cannot be the lake ({error.strerror}); set USHER_LAKE to a folder"
+            ) from error
+        with lock as file:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
             except OSError as error:

@@ -29,4 +29,5 @@ def preview_link(config: Config, settings: Settings, url: str, touchpoint: str, 
     except ValueError as error:
         raise SettingsError(f"USHER_KEYS: {error}") from error
     signed = sign(keys, PREVIEW_PURPOSE, f"{touchpoint}={variant}")
-    return f"{url}{'&' if '?' in url else '?'}{PREVIEW_PARAMETER}={quote(signed)}"
+    page, hash_mark, fragment = url.partition("#")
+    return f"{page}{'&' if '?' in page else '?'}{PREVIEW_PARAMETER}={quote(signed)}{hash_mark}{fragment}"

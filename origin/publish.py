@@ -13,10 +13,7 @@ from origin.kv import KvClient
 from origin.lake import Lake
 from origin.train import Model
 from shared.errors import InvalidSnapshot
-from shared.snapshot import write_snapshot
-
-POINTER_KEY = "current"
-SNAPSHOT_KEY = "snapshot:"
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Pointer, write_snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,7 +29,7 @@ class Published:
 def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
     """Return version and text of the snapshot of a configuration and a model.
 
-    The version ends in a hash of the content (the moment left out), so the same content has the same ending. Raises
+    The version ends in a hash of the content (the moments left out), so the same content has the same ending. Raises
     PublishError where the model was trained for other variants than the configuration now has.
     """
     records: dict[str, dict[str, object]] = {}
@@ -62,7 +59,7 @@ def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
         for cell, values in trained.cells.items():
             records[f"cell:{name}:{cell}"] = dict(values)
     header = _header(config, model)
-    content = json.dumps([header, records], sort_keys=True)
+    content = json.dumps([{**header, "trained": None}, records], sort_keys=True)
     version = f"{_moment(now_ms)}-{sha256(content.encode()).hexdigest()[:12]}"
     try:
         return version, write_snapshot({"version": version, "created_ms": now_ms, **header}, records)
@@ -71,32 +68,42 @@ def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
 
 
 def publish(config: Config, model: Model, lake: Lake, client: KvClient, now_ms: int) -> Published:
-    """Publish the snapshot: the snapshot first, then verified, then the pointer; the same content is not written again.
+    """Publish the snapshot: the snapshot first, then verified, then the pointer.
 
-    Raises KvError or PublishError; until the pointer is written, the edge serves what was live before.
+    Where the same content is live already, only the pointer is written, to say that it was confirmed. Raises KvError or
+    PublishError; until the pointer is written, the edge serves what was live before.
     """
     version, text = make_snapshot(config, model, now_ms)
-    live = read_live_version(client)
-    if live is not None and live.rpartition("-")[2] == version.rpartition("-")[2]:
-        return Published(version=live, keys=(), bytes=0, changed=False)
+    live = read_pointer(client)
+    if live is not None and _is_same(live.version, version) and client.get(SNAPSHOT_KEY + live.version) is not None:
+        written = _point(client, Pointer(version=live.version, published_ms=live.published_ms, confirmed_ms=now_ms))
+        return Published(version=live.version, keys=(POINTER_KEY,), bytes=written, changed=False)
     key = SNAPSHOT_KEY + version
     written = client.put({key: text})
     if client.get(key) != text:
         raise PublishError(f"KV gave back something else for {key} than was written; the pointer was not moved")
     lake.write(lake.snapshots / f"{version}.txt", text.encode())
-    written += client.put({POINTER_KEY: json.dumps({"snapshot": version, "published_ms": now_ms})})
+    written += _point(client, Pointer(version=version, published_ms=now_ms, confirmed_ms=now_ms))
     return Published(version=version, keys=(key, POINTER_KEY), bytes=written, changed=True)
 
 
-def read_live_version(client: KvClient) -> str | None:
-    """The version that the pointer names, or None where nothing is published. Raises KvError or PublishError."""
-    pointer = client.get(POINTER_KEY)
-    if pointer is None:
+def read_pointer(client: KvClient) -> Pointer | None:
+    """What the edge is told to serve, or None where nothing is published. Raises KvError or PublishError."""
+    text = client.get(POINTER_KEY)
+    if text is None:
         return None
     try:
-        return str(json.loads(pointer)["snapshot"])
-    except (ValueError, KeyError, TypeError) as error:
-        raise PublishError(f"the key {POINTER_KEY} holds {pointer[:80]!r}, not a pointer to a snapshot") from error
+        return Pointer.from_text(text)
+    except InvalidSnapshot as error:
+        raise PublishError(f"the key {POINTER_KEY} holds {text[:80]!r}, not a pointer to a snapshot") from error
+
+
+def _is_same(live: str, version: str) -> bool:
+    return live.rpartition("-")[2] == version.rpartition("-")[2]
+
+
+def _point(client: KvClient, pointer: Pointer) -> int:
+    return client.put({POINTER_KEY: pointer.to_text()})
 
 
 def _header(config: Config, model: Model) -> dict[str, object]:

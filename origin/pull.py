@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import zlib
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ import boto3
 from botocore.config import Config as S3Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from origin.errors import PullError
+from origin.errors import PullError, SettingsError
 from origin.lake import Lake
 from origin.settings import Settings
 
@@ -21,6 +22,7 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FOLDERS = ("events/", "quarantine/")
+SUFFIX = ".ndjson.gz"
 THREADS = 8
 
 
@@ -36,8 +38,8 @@ class Pulled:
 def pull(lake: Lake, settings: Settings) -> Pulled:
     """Download every object of the bucket's events and quarantine that the lake does not hold yet.
 
-    Raises PullError where the bucket cannot be read, and, after everything else was stored, where an object is
-    damaged; such an object is not stored and is tried again by the next pull.
+    Raises SettingsError, PullError where the bucket cannot be read, and, after everything else was stored, PullError
+    where an object is damaged; such an object is not stored and is tried again by the next pull.
     """
     client = _connect(settings)
     try:
@@ -58,6 +60,13 @@ def pull(lake: Lake, settings: Settings) -> Pulled:
 
 def _connect(settings: Settings) -> S3Client:
     endpoint, key_id, secret = settings.s3_credentials()
+    try:
+        return _make_client(endpoint, key_id, secret)
+    except ValueError as error:
+        raise SettingsError(f"USHER_S3_ENDPOINT: {error}") from error
+
+
+def _make_client(endpoint: str, key_id: str, secret: str) -> S3Client:
     return boto3.client(
         "s3",
         endpoint_url=endpoint,
@@ -77,7 +86,8 @@ def _list_keys(client: S3Client, bucket: str) -> Iterator[str]:
     for folder in FOLDERS:
         for page in paginator.paginate(Bucket=bucket, Prefix=folder):
             for entry in page.get("Contents", []):
-                yield _safe(entry["Key"])
+                if entry["Key"].endswith(SUFFIX):  # not the empty objects by which consoles mark folders
+                    yield _safe(entry["Key"])
 
 
 def _safe(key: str) -> str:
@@ -95,7 +105,7 @@ def _bring(client: S3Client, bucket: str, lake: Lake, key: str) -> int | str:
             json.loads(line)
     except (BotoCoreError, ClientError) as error:
         return f"{key}: {error}"
-    except (OSError, EOFError, ValueError) as error:
+    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         return f"{key}: not gzip-compressed NDJSON ({error})"
     lake.write(lake.root / key, content)
     return len(lines)

@@ -16,7 +16,9 @@ CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
 class Settings(BaseSettings):
     """What the origin must know to reach Cloudflare; every field is the environment variable `USHER_<FIELD>`."""
 
-    model_config = SettingsConfigDict(env_prefix="USHER_", env_file=LOCAL_FILE, extra="ignore", frozen=True)
+    model_config = SettingsConfigDict(
+        env_prefix="USHER_", env_file=LOCAL_FILE, env_ignore_empty=True, extra="ignore", frozen=True
+    )
 
     lake: Path = Field(default=Path(".usher/lake"), description="the folder of the lake")
     account: str | None = Field(default=None, description="Cloudflare account id")

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 
 from origin.errors import PublishError
 from origin.kv import KvClient
-from origin.publish import POINTER_KEY, SNAPSHOT_KEY, read_live_version
-from shared.snapshot import Snapshot
+from origin.publish import read_pointer
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Snapshot
 
 BEST = 3
 
@@ -25,10 +25,11 @@ class CellStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The live snapshot, when it was published, what it was trained on, and its cells."""
+    """The live snapshot, when it was published and last confirmed, what it was trained on, and its cells."""
 
     version: str
     published_ms: int
+    confirmed_ms: int
     as_of_ms: int
     first_ms: int | None
     last_ms: int | None
@@ -38,9 +39,10 @@ class Status:
 
 def read_status(client: KvClient) -> Status | None:
     """Read what is live from KV; None where nothing is published. Raises KvError, PublishError, InvalidSnapshot."""
-    version = read_live_version(client)
-    if version is None:
+    pointer = read_pointer(client)
+    if pointer is None:
         return None
+    version = pointer.version
     text = client.get(SNAPSHOT_KEY + version)
     if text is None:
         raise PublishError(f"{POINTER_KEY} names {version}, which KV does not hold; run usher publish")
@@ -54,7 +56,8 @@ def read_status(client: KvClient) -> Status | None:
             cells.append(_describe(snapshot, *rest.split(":", 2)))
     return Status(
         version=version,
-        published_ms=json.loads(client.get(POINTER_KEY) or "{}").get("published_ms", snapshot.header.created_ms),
+        published_ms=pointer.published_ms,
+        confirmed_ms=pointer.confirmed_ms,
         as_of_ms=trained.get("as_of_ms", snapshot.header.created_ms),
         first_ms=trained.get("first_ms"),
         last_ms=trained.get("last_ms"),

@@ -21,6 +21,37 @@ LEVELS: Final = ("segment", "global")
 EPOCHS: Final = ("session", "day", "week", "snapshot", "forever")
 
 
+# Where the edge finds what was published.
+POINTER_KEY: Final = "current"
+SNAPSHOT_KEY: Final = "snapshot:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Pointer:
+    """Which snapshot is live, since when, and when a retrain last confirmed it."""
+
+    version: str
+    published_ms: int
+    confirmed_ms: int
+
+    @classmethod
+    def from_text(cls, text: str) -> Pointer:
+        """Read a pointer. Raises InvalidSnapshot."""
+        reader = Reader(_load(text, POINTER_KEY), POINTER_KEY, InvalidSnapshot)
+        version = reader.text("snapshot", longest=200)
+        if not version:
+            raise reader.fail("snapshot", "the version of a snapshot")
+        return cls(
+            version=version,
+            published_ms=reader.whole("published_ms", low=0, high=1 << 53),
+            confirmed_ms=reader.whole("confirmed_ms", low=0, high=1 << 53),
+        )
+
+    def to_text(self) -> str:
+        """The pointer as it is published."""
+        return _dump({"snapshot": self.version, "published_ms": self.published_ms, "confirmed_ms": self.confirmed_ms})
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Variant:
     """One candidate for a touchpoint: its HTML (None: the page's own content stays), the least share it is served

@@ -154,7 +154,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         """Look whether what is published is fresh, and count it where it is not."""
         store, now_ms = _store_of(self.bindings), int(js.Date.now())
         await self._refresh(store, now_ms)
-        if store.snapshot is not None and now_ms - store.snapshot.header.created_ms > STALE_SNAPSHOT_MS:
+        if store.snapshot is not None and now_ms - store.confirmed_ms > STALE_SNAPSHOT_MS:
             self._count("snapshot_stale", store.snapshot.version)
 
     # Pages

@@ -6,11 +6,8 @@ from collections.abc import Awaitable, Callable
 from typing import Final
 
 from shared.errors import InvalidSnapshot
-from shared.parse import load_json
-from shared.snapshot import Snapshot
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Pointer, Snapshot
 
-POINTER_KEY: Final = "current"
-SNAPSHOT_KEY: Final = "snapshot:"
 # While a refresh is under way, other requests go on with the snapshot they have.
 PATIENCE_MS: Final = 5_000
 # After a failure KV is asked again this much later.
@@ -29,6 +26,7 @@ class SnapshotStore:
     def __init__(self, ttl_ms: int) -> None:
         self.snapshot: Snapshot | None = None
         self.ttl_ms = ttl_ms
+        self.confirmed_ms = 0
         self._next_look_ms = 0
 
     def is_due(self, now_ms: int) -> bool:
@@ -54,9 +52,11 @@ class SnapshotStore:
         pointer = await kv_get(POINTER_KEY)
         if pointer is None:
             return "nothing_published"
-        version = _read_pointer(pointer)
-        if version is None:
+        try:
+            live = Pointer.from_text(pointer)
+        except InvalidSnapshot:
             return "pointer_invalid"
+        self.confirmed_ms, version = live.confirmed_ms, live.version
         if self.snapshot is not None and self.snapshot.version == version:
             return None
         text = await kv_get(SNAPSHOT_KEY + version)
@@ -70,12 +70,3 @@ class SnapshotStore:
             return "snapshot_invalid"
         self.snapshot = snapshot
         return None
-
-
-def _read_pointer(text: str) -> str | None:
-    try:
-        data = load_json(text)
-    except ValueError:
-        return None
-    version = data.get("snapshot") if isinstance(data, dict) else None
-    return version if isinstance(version, str) and version else None

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gzip
 import json
+import shutil
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -22,6 +23,7 @@ from origin.pull import pull
 from origin.settings import Settings
 from origin.train import train
 from scripts.runtime.edge import Edge, run_edge
+from scripts.stage import stage
 
 ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT.parent / "shared" / "data" / "obd"
@@ -104,6 +106,13 @@ class World:
         self.await_version(published.version)
         return published
 
+    def publish_untrained(self) -> Published:
+        """Publish the configuration with the priors of a model that has seen nothing."""
+        model = train(self.config, self.lake, 0, now_ms())
+        published = publish(self.config, model, self.lake, self.kv, now_ms())
+        time.sleep(0.3)
+        return published
+
     def await_version(self, version: str) -> None:
         """Wait until the edge decides by a snapshot, seen from the cache headers' time to live only."""
 
@@ -178,3 +187,15 @@ def shop(tmp_path_factory: pytest.TempPathFactory, demo_config: Config) -> Itera
         world.retrain()
         yield world
         world.kv.close()
+
+
+@pytest.fixture(scope="session")
+def modules_under_test() -> Path:
+    """The staged Worker with the entry of the tests on top: faults, and checks inside workerd."""
+    folder = ROOT / "build" / "edge-under-test"
+    stage(folder)
+    shutil.copyfile(ROOT / "worker" / "entry.py", folder / "worker" / "entry.py")
+    shutil.copyfile(ROOT / "tests" / "e2e" / "runtime" / "entry.py", folder / "entry.py")
+    (folder / "vectors").mkdir()
+    shutil.copyfile(ROOT / "tests" / "vectors" / "check.py", folder / "vectors" / "check.py")
+    return folder

@@ -5,8 +5,8 @@ import json
 
 import pytest
 
-from shared.snapshot import write_snapshot
-from worker.snapshots import PATIENCE_MS, POINTER_KEY, RETRY_MS, SNAPSHOT_KEY, SnapshotStore
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, write_snapshot
+from worker.snapshots import PATIENCE_MS, RETRY_MS, SnapshotStore
 
 TTL_MS = 30_000
 NOW_MS = 1_700_000_000_000
@@ -43,7 +43,7 @@ class FakeKv:
             self.point_to(version)
 
     def point_to(self, version: object) -> None:
-        self.values[POINTER_KEY] = json.dumps({"snapshot": version})
+        self.values[POINTER_KEY] = json.dumps({"snapshot": version, "published_ms": 1, "confirmed_ms": 2})
 
 
 @pytest.fixture

@@ -2,7 +2,8 @@
 
 Staged in place of `worker/entry.py`, which lies beside it. `POST /_test/vectors` takes the golden vectors and checks
 them here; `POST /_test/shares` decides many visitors by the Worker's code and answers how often each variant was
-served; `POST /_test/json` parses a body as intake does. `PUT /_test/faults` says what fails from now on.
+served; `POST /_test/json` parses a body as intake does. `POST /_test/faults` says what fails from now on, and
+`POST /_test/forget` makes the isolate as new.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from vectors.check import check_all
 
 from shared.decision import Unit
 from shared.snapshot import Snapshot
-from worker import intake
+from worker import entry, intake
 from worker.entry import Default as Usher
 from worker.plan import plan_page
 
@@ -92,6 +93,13 @@ def _count_shares(body: str) -> object:
     return counts
 
 
+def _forget(_body: str) -> object:
+    """Make the isolate as new: no snapshot, no faults."""
+    _faults.clear()
+    entry._store = None
+    return {}
+
+
 def _set_faults(body: str) -> object:
     _faults.clear()
     _faults.update(json.loads(body))
@@ -103,4 +111,10 @@ def _read_json(body: str) -> object:
     return type(result).__name__
 
 
-_TESTS = {"vectors": _check_vectors, "shares": _count_shares, "faults": _set_faults, "json": _read_json}
+_TESTS = {
+    "vectors": _check_vectors,
+    "shares": _count_shares,
+    "faults": _set_faults,
+    "forget": _forget,
+    "json": _read_json,
+}

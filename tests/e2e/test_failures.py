@@ -1,0 +1,179 @@
+"""Whatever fails, the page arrives: with the page's own content and a counted reason."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+from conftest import ROOT, World, eventually, make_world, now_ms  # type: ignore[import-not-found]
+
+from origin.config import Config
+from origin.publish import make_snapshot
+from origin.train import train
+from scripts.runtime.edge import Edge, run_edge
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY
+
+PAGE = (ROOT / "site" / "index.html").read_bytes()
+
+
+@pytest.fixture(scope="module")
+def edge(modules_under_test: Path) -> Iterator[Edge]:
+    options = {"modules": str(modules_under_test), "queue": {"maxBatchTimeout": 0.2}}
+    with run_edge(variables={"SNAPSHOT_TTL_MS": "100"}, options=options) as running:
+        yield running
+
+
+@pytest.fixture
+def world(edge: Edge, tmp_path: Path, demo_config: Config) -> Iterator[World]:
+    """An isolate as new with nothing published, and faults to order."""
+    made: World = make_world(edge, tmp_path, demo_config)
+    keys = httpx.get(f"{made.settings.kv_namespace_url()}/keys").json()["result"]
+    names = [key["name"] for key in keys]
+    if names:
+        httpx.post(f"{made.settings.kv_namespace_url()}/bulk/delete", json=names).raise_for_status()
+    httpx.post(f"{edge.url}/_test/forget").raise_for_status()
+    edge.log.clear()
+    yield made
+    made.kv.close()
+
+
+def set_faults(world: World, **faults: dict[str, object]) -> None:
+    named = {name.replace("_", ".", 1): fault for name, fault in faults.items()}
+    httpx.post(f"{world.edge.url}/_test/faults", content=json.dumps(named)).raise_for_status()
+
+
+def publishable(world: World) -> tuple[str, str]:
+    model = train(world.config, world.lake, now_ms(), now_ms())
+    version, text = make_snapshot(world.config, model, now_ms())
+    return version, text
+
+
+def point_to(world: World, version: str) -> None:
+    world.kv.put({POINTER_KEY: json.dumps({"snapshot": version, "published_ms": 1, "confirmed_ms": 1})})
+
+
+def assert_own_page(world: World, reason: str) -> None:
+    response = world.browser().get("/")
+    assert response.status_code == 200
+    assert response.content == PAGE
+    assert "set-cookie" not in response.headers
+    assert response.headers["cache-control"] == "private, no-cache"
+    eventually(lambda: world.edge.counted(reason) or None, f"the counter {reason}")
+
+
+def test_an_empty_kv(world: World) -> None:
+    assert_own_page(world, "nothing_published")
+
+
+def test_a_pointer_to_a_snapshot_that_is_not_there(world: World) -> None:
+    point_to(world, "20260101T000000Z-none")
+    assert_own_page(world, "snapshot_missing")
+
+
+@pytest.mark.parametrize("pointer", ["", "{}", "no json", "[" * 50_000])
+def test_a_pointer_that_is_no_pointer(world: World, pointer: str) -> None:
+    world.kv.put({POINTER_KEY: pointer})
+    assert_own_page(world, "pointer_invalid")
+
+
+def test_a_truncated_snapshot(world: World) -> None:
+    version, text = publishable(world)
+    world.kv.put({SNAPSHOT_KEY + version: text[: len(text) // 2]})
+    point_to(world, version)
+    assert_own_page(world, "snapshot_invalid")
+
+
+def test_a_snapshot_of_an_unknown_format(world: World) -> None:
+    version, text = publishable(world)
+    world.kv.put({SNAPSHOT_KEY + version: text.replace('"format":1', '"format":2', 1)})
+    point_to(world, version)
+    assert_own_page(world, "snapshot_unknown_format")
+
+
+def test_a_slow_kv(world: World) -> None:
+    world.retrain()
+    set_faults(world, SCORES_get={"delay_ms": 3_000})
+    assert "set-cookie" in world.browser().get("/").headers, "the isolate serves the last good snapshot meanwhile"
+
+
+def test_a_kv_that_is_slow_from_the_start(world: World) -> None:
+    set_faults(world, SCORES_get={"delay_ms": 3_000})
+    assert_own_page(world, "kv_deadline")
+
+
+def test_a_kv_that_fails(world: World) -> None:
+    set_faults(world, SCORES_get={"error": "KV GET failed: 500"})
+    assert_own_page(world, "kv_failed")
+
+
+def test_after_a_failure_the_last_good_snapshot_stays_and_a_later_one_is_taken(world: World) -> None:
+    first = world.retrain()
+    set_faults(world, SCORES_get={"error": "KV GET failed: 500"})
+    eventually(lambda: (world.browser().get("/") and world.edge.counted("kv_failed")) or None, "a failed refresh")
+    assert world.served_version(world.browser()) == first.version
+    set_faults(world)
+    world.kv.put({POINTER_KEY: "garbage"})
+    eventually(lambda: (world.browser().get("/") and world.edge.counted("pointer_invalid")) or None, "a bad pointer")
+    assert world.served_version(world.browser()) == first.version
+    version, text = publishable(world)
+    renamed = text.replace(version, f"{version}-again", 1)
+    world.kv.put({f"{SNAPSHOT_KEY}{version}-again": renamed})
+    point_to(world, f"{version}-again")
+    world.await_version(f"{version}-again")
+
+
+def test_one_damaged_touchpoint_leaves_the_others(world: World) -> None:
+    version, text = publishable(world)
+    lines = [
+        line if not line.startswith("touchpoint:pick\t") else 'touchpoint:pick\t{"variants":[]}'
+        for line in text.split("\n")
+    ]
+    world.kv.put({SNAPSHOT_KEY + version: "\n".join(lines)})
+    point_to(world, version)
+
+    def seen() -> set[str] | None:
+        browser = world.browser()
+        browser.get("/")
+        return set(world.exposures(browser)) if browser.cookie else None
+
+    assert eventually(seen, "a personalised page") == {"hero"}
+    assert world.edge.counted("touchpoint_invalid") >= 1
+
+
+def test_a_full_queue_is_said_to_the_client_and_does_not_hold_the_page(world: World) -> None:
+    world.retrain()
+    browser = world.browser()
+    browser.get("/")
+    set_faults(world, EVENTS_send={"error": "Queue send failed: Too Many Requests"})
+    answer = browser.report("hero_click")
+    assert (answer.status_code, answer.json()["error"], answer.headers["retry-after"]) == (503, "queue", "5")
+    assert browser.get("/").status_code == 200
+    eventually(lambda: world.edge.counted("queue_failed") >= 2 or None, "both failures counted")
+
+
+def test_a_bucket_that_fails_gets_the_batch_again_and_nothing_is_lost_or_doubled(world: World) -> None:
+    world.retrain()
+    set_faults(world, LAKE_put={"error": "put: internal error"})
+    browser = world.browser()
+    browser.get("/")
+    browser.report("hero_click", event_id="kept")
+    set_faults(world)
+    found = world.events(lambda event: event.get("event_id") == "kept")
+    assert len(found) == 1
+
+
+def test_without_keys_the_page_passes_and_events_are_put_off(
+    tmp_path: Path, demo_config: Config, modules_under_test: Path
+) -> None:
+    options = {"modules": str(modules_under_test)}
+    with run_edge(variables={"USHER_KEYS": "short"}, options=options) as edge:
+        made = make_world(edge, tmp_path, demo_config)
+        version, text = publishable(made)
+        made.kv.put({SNAPSHOT_KEY + version: text})
+        point_to(made, version)
+        assert_own_page(made, "keys_invalid")
+        assert made.browser().report("hero_click").status_code == 503
+        made.kv.close()

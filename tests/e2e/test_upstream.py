@@ -1,0 +1,200 @@
+"""Pages from an upstream: what is rewritten, what passes as it is, and that nothing waits for the end of the body."""
+
+from __future__ import annotations
+
+import gzip
+import http.client
+import threading
+import time
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import ClassVar
+
+import httpx
+import pytest
+from conftest import World, make_world  # type: ignore[import-not-found]
+
+from origin.config import Config
+from scripts.runtime.edge import run_edge
+
+SLOT = '<section data-usher="hero"><h1>Own</h1></section>'
+PAGE = f"<!doctype html><html><head><title>Käse</title></head><body>{SLOT}<p>ä &amp; ö</p></body></html>"
+HTML = "text/html; charset=utf-8"
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """A site with every kind of answer that the edge must tell apart."""
+
+    protocol_version = "HTTP/1.1"
+    seen: ClassVar[list[dict[str, str]]] = []
+
+    def do_GET(self) -> None:
+        self.seen.append({name.lower(): value for name, value in self.headers.items()})
+        kind = self.path.partition("?")[2].partition("&")[0]
+        body = PAGE.encode()
+        answers: dict[str, tuple[int, bytes, dict[str, str]]] = {
+            "plain": (200, body, {"content-type": HTML, "etag": '"v1"', "x-own": "kept"}),
+            "gzip": (200, gzip.compress(body), {"content-type": HTML, "content-encoding": "gzip"}),
+            "latin": (200, PAGE.encode("latin-1"), {"content-type": "text/html; charset=iso-8859-1"}),
+            "utf16": (200, PAGE.encode("utf-16"), {"content-type": "text/html; charset=utf-16"}),
+            "json": (200, b'{"a":1}', {"content-type": "application/json", "etag": '"j1"'}),
+            "missing": (404, body, {"content-type": HTML}),
+            "moved": (302, b"", {"location": "/elsewhere"}),
+            "headless": (200, SLOT.encode(), {"content-type": "text/html"}),
+        }
+        if kind == "slow":
+            self.send_slowly()
+            return
+        status, content, headers = answers[kind]
+        self.send_response(status)
+        for name, value in headers.items():
+            self.send_header(name, value)
+        self.send_header("content-length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content)
+
+    def send_slowly(self) -> None:
+        """The head and the slot at once, the rest when the client has said what it saw (or after 15 s)."""
+        self.send_response(200)
+        self.send_header("content-type", HTML)
+        self.send_header("transfer-encoding", "chunked")
+        self.end_headers()
+        first, rest = PAGE.split("<p>")
+        for part in (first, "<p>" + rest):
+            data = part.encode()
+            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+            self.wfile.flush()
+            if part is first:
+                go_on.wait(15)
+        self.wfile.write(b"0\r\n\r\n")
+
+    def log_message(self, *arguments: object) -> None:
+        del arguments
+
+
+go_on = threading.Event()
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory, demo_config: Config) -> Iterator[World]:
+    server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    variables = {"UPSTREAM": f"http://127.0.0.1:{server.server_port}", "SNAPSHOT_TTL_MS": "200"}
+    options = {"queue": {"maxBatchTimeout": 0.2}, "assets": False}
+    config = demo_config.model_copy(
+        update={
+            "touchpoints": {"hero": demo_config.touchpoints["hero"]},
+            "site": demo_config.site.model_copy(update={"holdout_share": 0.0}),
+        }
+    )
+    try:
+        with run_edge(variables=variables, options=options) as edge:
+            world = make_world(edge, tmp_path_factory.mktemp("site"), config)
+            world.publish_untrained()
+            yield world
+            world.kv.close()
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+def personalised(site: World, kind: str) -> httpx.Response:
+    browser = site.browser()
+    response: httpx.Response = browser.get(f"/?{kind}")
+    return response
+
+
+def variants_html(site: World) -> list[str]:
+    return [variant.html or "<h1>Own</h1>" for variant in site.config.touchpoints["hero"].expanded_variants]
+
+
+@pytest.mark.parametrize("kind", ["plain", "gzip"])
+def test_a_page_of_html_is_rewritten_and_else_unchanged(site: World, kind: str) -> None:
+    response = personalised(site, kind)
+    head, _, rest = response.text.partition('<section data-usher="hero">')
+    inner, _, tail = rest.partition("</section>")
+    assert inner in variants_html(site)
+    assert tail == "<p>ä &amp; ö</p></body></html>"
+    assert head.startswith("<!doctype html><html><head><title>Käse</title><script src=")
+    assert "etag" not in response.headers
+    assert response.headers["cache-control"] == "private, no-cache"
+
+
+def test_other_headers_of_the_upstream_are_kept(site: World) -> None:
+    assert personalised(site, "plain").headers["x-own"] == "kept"
+
+
+def test_a_page_in_another_ascii_compatible_charset_stays_in_it(site: World) -> None:
+    assert "<p>ä &amp; ö</p>".encode("latin-1") in personalised(site, "latin").content
+
+
+def test_a_page_without_a_head_is_rewritten_too(site: World) -> None:
+    inner = personalised(site, "headless").text.removeprefix('<section data-usher="hero">').removesuffix("</section>")
+    assert inner in variants_html(site)
+
+
+@pytest.mark.parametrize(
+    ("kind", "status", "content"),
+    [
+        ("utf16", 200, PAGE.encode("utf-16")),
+        ("json", 200, b'{"a":1}'),
+        ("missing", 404, PAGE.encode()),
+        ("moved", 302, b""),
+    ],
+)
+def test_what_is_not_a_200_of_html_passes_as_it_is(site: World, kind: str, status: int, content: bytes) -> None:
+    response = personalised(site, kind)
+    assert (response.status_code, response.content) == (status, content)
+    assert "set-cookie" not in response.headers
+    assert response.headers.get("location") == ("/elsewhere" if kind == "moved" else None)
+    assert response.headers.get("etag") == ('"j1"' if kind == "json" else None)
+
+
+def test_the_upstream_is_asked_for_the_whole_page_and_never_sees_our_cookie(site: World) -> None:
+    browser = site.browser(if_none_match='"v1"', range="bytes=0-10", if_modified_since="Sun, 22 Nov 2026 00:00:00 GMT")
+    browser.get("/?plain")
+    assert browser.cookie.startswith("__Host-usher=")
+    httpx.get(
+        f"{site.edge.url}/?plain",
+        headers={"accept": "text/html", "cookie": f"cart=7; {browser.cookie}; theme=dark", "if-none-match": '"v1"'},
+    )
+    asked = Upstream.seen[-1]
+    assert not {"if-none-match", "if-modified-since", "range"} & set(asked)
+    assert asked["cookie"] == "cart=7; theme=dark"
+
+
+def test_the_first_bytes_do_not_wait_for_the_last_ones(site: World) -> None:
+    go_on.clear()
+    host = site.edge.url.removeprefix("http://")
+    connection = http.client.HTTPConnection(host, timeout=20)
+    try:
+        connection.request("GET", "/?slow", headers={"accept": "text/html"})
+        response = connection.getresponse()
+        early = b""
+        while b"</section>" not in early:
+            early += response.read1(4096)
+        assert "ö".encode() not in early
+        go_on.set()
+        assert early + response.read() != b""
+    finally:
+        go_on.set()
+        connection.close()
+
+
+def test_a_client_that_leaves_is_exposed_to_what_it_was_sent(site: World) -> None:
+    go_on.clear()
+    before = {str(event["page_view"]) for event in site.events(lambda event: event["type"] == "exposure")}
+    connection = http.client.HTTPConnection(site.edge.url.removeprefix("http://"), timeout=20)
+    connection.request("GET", "/?slow", headers={"accept": "text/html"})
+    response = connection.getresponse()
+    early = b""
+    while b"</section>" not in early:
+        early += response.read1(4096)
+    started = time.monotonic()
+    connection.close()
+    [event] = site.events(lambda event: event["type"] == "exposure" and event["page_view"] not in before)
+    go_on.set()
+    assert event["touchpoint"] == "hero"
+    assert time.monotonic() - started < 10, "by the abort, not by the timer"
