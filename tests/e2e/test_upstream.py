@@ -7,6 +7,7 @@ import http.client
 import threading
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import ClassVar
 
@@ -43,7 +44,9 @@ class Upstream(BaseHTTPRequestHandler):
             "headless": (200, SLOT.encode(), {"content-type": "text/html"}),
         }
         if kind == "slow":
-            self.send_slowly()
+            with suppress(OSError):  # the client, and so the edge, may leave
+                self.send_slowly()
+            self.close_connection = True
             return
         status, content, headers = answers[kind]
         self.send_response(status)
@@ -54,19 +57,24 @@ class Upstream(BaseHTTPRequestHandler):
         self.wfile.write(content)
 
     def send_slowly(self) -> None:
-        """The head and the slot at once, the rest when the client has said what it saw (or after 15 s)."""
+        """The head and the slot at once, then a bit at a time, and the rest once `go_on` is set (or after 15 s)."""
         self.send_response(200)
         self.send_header("content-type", HTML)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
         first, rest = PAGE.split("<p>")
-        for part in (first, "<p>" + rest):
-            data = part.encode()
-            self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
-            self.wfile.flush()
-            if part is first:
-                go_on.wait(15)
+        self.send_chunk(first)
+        for _ in range(75):
+            if go_on.wait(0.2):
+                break
+            self.send_chunk("<!-- still working -->")
+        self.send_chunk("<p>" + rest)
         self.wfile.write(b"0\r\n\r\n")
+
+    def send_chunk(self, text: str) -> None:
+        data = text.encode()
+        self.wfile.write(f"{len(data):x}\r\n".encode() + data + b"\r\n")
+        self.wfile.flush()
 
     def log_message(self, *arguments: object) -> None:
         del arguments
@@ -193,6 +201,7 @@ def test_a_client_that_leaves_is_exposed_to_what_it_was_sent(site: World) -> Non
     while b"</section>" not in early:
         early += response.read1(4096)
     started = time.monotonic()
+    response.close()
     connection.close()
     [event] = site.events(lambda event: event["type"] == "exposure" and event["page_view"] not in before)
     go_on.set()
