@@ -16,7 +16,8 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, TypeGuard
 
-from origin.errors import InvalidCatalogue, Place, Problem, show, show_place, suggest
+from origin.errors import InvalidCatalogue
+from origin.problems import Place, Problem, show, show_place, suggest
 from shared.conditions import compile_condition
 from shared.errors import InvalidCondition
 

@@ -24,7 +24,8 @@ from origin.catalogue import (
     find_condition_problems,
     find_variant_problems,
 )
-from origin.errors import ConfigError, Place, Problem, explain, find_position, show, show_place, suggest
+from origin.errors import ConfigError
+from origin.problems import Place, Problem, explain, find_position, show, show_key, show_place, suggest
 
 BUILT_IN_ATTRIBUTES: Final = ("path", "device", "language", "referrer")
 _SLUG: Final = r"^[a-z0-9][a-z0-9-]*$"
@@ -297,8 +298,11 @@ def _find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Exp
         if ("query" in attribute) == ("header" in attribute):
             wrong = "has both query and header" if "query" in attribute else "has neither query nor header"
             yield Problem(("attributes", name), f'{wrong}; write one of them, such as query = "{name}"')
+    named = raw.get("attributes")
+    known = [*BUILT_IN_ATTRIBUTES, *(named if isinstance(named, Mapping) else ())]
     for name, segment in _tables(raw, "segments"):
         yield from find_condition_problems(("segments", name), segment)
+        yield from _find_attribute_problems(("segments", name), segment, known)
     goals = raw.get("goals")
     for name, touchpoint in _tables(raw, "touchpoints"):
         place: Place = ("touchpoints", name)
@@ -307,6 +311,18 @@ def _find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Exp
             yield from find_catalogue_problems(place, touchpoint, expansions.get(name, Expansion()))
         else:
             yield from find_variant_problems(place, touchpoint)
+        variants = touchpoint.get("variants")
+        for i, variant in enumerate(variants if isinstance(variants, list) else ()):
+            if isinstance(variant, Mapping):
+                yield from _find_attribute_problems((*place, "variants", i), variant, known)
+
+
+def _find_attribute_problems(place: Place, table: Mapping[str, object], known: Sequence[str]) -> Iterator[Problem]:
+    """Attributes that a condition reads and nothing provides: it would never match, and nobody would know why."""
+    for name in sorted(referenced_attributes(table.get("condition"))):
+        if name not in known and not name.startswith("$"):
+            remedy = f"write {suggest(name, known)}, or add [attributes.{show_key(name)}]"
+            yield Problem((*place, "condition"), f"reads {show(name)}, which is no attribute; {remedy}")
 
 
 def _find_goal_problems(place: Place, touchpoint: Mapping[str, object], goals: Sequence[str]) -> Iterator[Problem]:

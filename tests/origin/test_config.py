@@ -194,7 +194,7 @@ MISTAKES = [
     ('["/"]', "[]", 'touchpoints.hero.pages: is empty; write at least one, such as pages = ["/", "/men/*"]'),
     (
         '"house" }',
-        '"house", condition = { since = { "$gt" = 2026-01-01 } } }',
+        '"house", condition = { language = { "$gt" = 2026-01-01 } } }',
         "touchpoints.hero.variants[0].condition: holds a date or a number that is not finite; write texts and "
         'numbers, as in condition = { device = "mobile" }',
     ),
@@ -384,3 +384,16 @@ def test_referenced_attributes_walks_the_logical_operators_only() -> None:
     assert referenced_attributes(condition) == {"device", "session", "a", "b", "d"}
     assert referenced_attributes({"$or": []}) == set()
     assert referenced_attributes(3) == set()
+
+
+def test_an_attribute_that_nothing_provides_is_named_where_a_condition_reads_it(tmp_path: Path) -> None:
+    text = DEMO.read_text(encoding="utf-8").replace('device = "mobile"', 'devise = "mobile"')
+    (tmp_path / "site").mkdir()
+    (tmp_path / "site" / "men.csv").write_bytes((DEMO.parent / "site" / "men.csv").read_bytes())
+    (tmp_path / "usher.toml").write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as raised:
+        load_config(tmp_path / "usher.toml")
+    assert raised.value.problems == (
+        'usher.toml: segments.mobile.condition: reads "devise", which is no attribute; write "device", or add '
+        "[attributes.devise]",
+    )

@@ -347,3 +347,15 @@ def test_operators_may_not_nest_without_end(operator: str) -> None:
         value = {operator: [value] if operator == "$all" else value}
     with pytest.raises(InvalidCondition, match=f"nested deeper than {MAX_DEPTH} levels"):
         compile_condition({"a": value})
+
+
+def test_a_condition_too_deep_for_the_interpreter_is_refused_not_raised() -> None:
+    members: list[object] = []
+    for _ in range(5_000):
+        members = [members]
+    with pytest.raises(InvalidCondition, match="^condition: nested too deep$"):
+        compile_condition({"a": {"$ini": members}})
+
+
+def test_a_pattern_whose_flags_contradict_matches_nothing() -> None:
+    assert not matches({"a": {"$regex": "(?u)a"}}, {"a": "a"})

@@ -83,3 +83,8 @@ def test_keys_of_another_form_are_refused_without_repeating_the_secret(text: str
         read_keys(text)
     expected = f"key {position} must read id:secret, with an alphanumeric id and a secret of 16 or more"
     assert str(raised.value) == expected
+
+
+def test_two_keys_of_one_id_are_refused_before_one_shadows_the_other() -> None:
+    with pytest.raises(ValueError, match="^key 2 has the id of an earlier one$"):
+        read_keys("a:0123456789abcdef,a:fedcba9876543210")

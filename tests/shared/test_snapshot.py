@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 
 from shared.errors import InvalidSnapshot
-from shared.snapshot import EPOCHS, FORMAT, LEVELS, Snapshot, write_snapshot
+from shared.snapshot import EPOCHS, FORMAT, LEVELS, Pointer, Snapshot, write_snapshot
 
 Record = dict[str, object]
 Records = dict[str, Record]
@@ -307,3 +307,37 @@ def test_the_text_form_is_one_json_document_a_line(site_header: Record, site_rec
 def test_levels_and_epochs_are_the_documented_ones() -> None:
     assert LEVELS == ("segment", "global")
     assert set(EPOCHS) == {"session", "day", "week", "snapshot", "forever"}
+
+
+def test_a_record_that_stands_there_twice_is_refused(site_header: Record, site_records: Records) -> None:
+    text = write_snapshot(site_header, site_records)
+    last = text.rstrip("\n").rpartition("\n")[2]
+    assert (
+        message_of(lambda: Snapshot.from_text(f"{text}{last}\n")) == f"{last.partition(chr(9))[0]}: stands there twice"
+    )
+
+
+@pytest.mark.parametrize("key", ["junk", "cell:hero", "cell:nowhere:global:", "touchpoint:hero:global:", "other:hero"])
+def test_a_record_that_is_no_touchpoint_and_no_cell_of_one_is_never_written(
+    site_header: Record, site_records: Records, key: str
+) -> None:
+    with pytest.raises(InvalidSnapshot, match=r"is neither a touchpoint nor a cell of one"):
+        write_snapshot(site_header, {**site_records, key: {}})
+
+
+def test_a_pointer_comes_back_as_it_was_written() -> None:
+    pointer = Pointer(version="v1", published_ms=1, confirmed_ms=2)
+    assert Pointer.from_text(pointer.to_text()) == pointer
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{}", "current.snapshot: missing; expected a string"),
+        ('{"snapshot":""}', "current.snapshot: expected the version of a snapshot, got the text ''"),
+        ('{"snapshot":"v1"}', "current.published_ms: missing; expected a whole number from 0 to 9007199254740992"),
+        ("[]", "current: expected an object, got a list"),
+    ],
+)
+def test_a_pointer_that_is_none_says_why(text: str, message: str) -> None:
+    assert message_of(lambda: Pointer.from_text(text)) == message
