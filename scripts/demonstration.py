@@ -29,6 +29,7 @@ from scripts.runtime.edge import LOCAL_KEYS, Edge, run_edge
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT.parent / "shared" / "data" / "obd"
+LOCAL_ENV = ROOT / ".usher" / "local.env"
 PORT = 8787
 VISITORS = 40
 PATIENCE_S = 60.0
@@ -91,7 +92,7 @@ def main() -> int:
             variables = {"SNAPSHOT_TTL_MS": "1000"}
             options = {"queue": {"maxBatchTimeout": 1}}
             with run_edge(port=port, state=state / "edge", variables=variables, options=options) as edge:
-                facts = _run(edge, state)
+                facts = _run(edge, state, arguments.check)
                 if arguments.check:
                     print(json.dumps({"ok": True, **facts, "seconds": round(time.monotonic() - started, 1)}))
                 else:
@@ -104,9 +105,10 @@ def main() -> int:
     return 0
 
 
-def _run(edge: Edge, state: Path) -> dict[str, object]:
+def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     environment = {**edge.environment(), "USHER_LAKE": str(state / "lake")}
-    (state / "local.env").write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
+    if not check:
+        LOCAL_ENV.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
     usher = _commander(environment)
     out.print("[bold]2[/] real logs in: the Open Bandit Dataset's men's campaign, as decisions on the touchpoint pick")
     imported = _import_logs(usher)
@@ -119,15 +121,14 @@ def _run(edge: Edge, state: Path) -> dict[str, object]:
     exposures, goals = _await_events(usher, state / "lake", visitors)
     _show(exposures)
     out.print("[bold]6[/] the nightly retrain (as of tomorrow, when every attribution window has closed)")
-    tomorrow = datetime.now(UTC) + timedelta(days=1, hours=1)
-    usher("retrain", "--as-of", tomorrow.isoformat(timespec="seconds"))
+    usher("retrain", "--as-of", _tomorrow())
     second = _live_version(edge)
     if second == first:
         raise DemoError("the retrain published nothing new")
     _await_version(edge, state / "lake", usher, second)
     out.print(f"   the edge now decides by [bold]{second}[/], without a restart")
     return {
-        "imported": imported,
+        "imported_logs": imported,
         "visitors": versions,
         "exposures": len(exposures),
         "goals": goals,
@@ -138,19 +139,21 @@ def _run(edge: Edge, state: Path) -> dict[str, object]:
 
 @contextmanager
 def _state(check: bool) -> Iterator[Path]:
-    """The folder of the edge's state and the lake: `.usher/`, or one of its own that goes with the check."""
+    """The folder of the edge's state and the lake: `.usher/demo/`, made anew, or one that goes with the check.
+
+    `.usher/local.env` tells the command line where a running demo is.
+    """
     if check:
         with tempfile.TemporaryDirectory(prefix="usher-") as folder:
             yield Path(folder)
         return
-    folder_path = ROOT / ".usher"
-    shutil.rmtree(folder_path / "edge", ignore_errors=True)
-    shutil.rmtree(folder_path / "lake", ignore_errors=True)
-    folder_path.mkdir(exist_ok=True)
+    folder_path = ROOT / ".usher" / "demo"
+    shutil.rmtree(folder_path, ignore_errors=True)
+    folder_path.mkdir(parents=True)
     try:
         yield folder_path
     finally:
-        (folder_path / "local.env").unlink(missing_ok=True)
+        LOCAL_ENV.unlink(missing_ok=True)
 
 
 def _commander(environment: dict[str, str]) -> Callable[..., None]:
@@ -243,7 +246,9 @@ def _await_events(
 
 
 def _show(exposures: list[dict[str, object]]) -> None:
-    table = Table("visitor", "touchpoint", "saw", "with probability", "by", "because")
+    table = Table()
+    for column in ("visitor", "touchpoint", "saw", "with probability", "by", "because"):
+        table.add_column(column, no_wrap=True)
     for event in exposures[:8]:
         by = f"{event['level']} {event['cell']}".strip()
         propensity = event["propensity"]
@@ -279,9 +284,14 @@ def _stay(edge: Edge) -> None:
     out.print("  another visitor:   open it in a private window")
     out.print(f"  another variant:   {escape(link)}", soft_wrap=True)
     out.print("  what is live:      .venv/bin/usher status")
-    out.print("  learn from clicks: .venv/bin/usher retrain")
+    out.print(f"  learn from clicks: .venv/bin/usher retrain --as-of {_tomorrow()}")
     while True:
         time.sleep(3600)
+
+
+def _tomorrow() -> str:
+    """A moment at which the attribution windows of all that has happened by now are closed."""
+    return f"{datetime.now(UTC) + timedelta(days=1, hours=1):%Y-%m-%dT%H:%M:%SZ}"
 
 
 def _free_port(wanted: int) -> int:
