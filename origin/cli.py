@@ -72,8 +72,8 @@ def import_log(
     with _reported(), _lake(_settings()) as lake, out.status(f"importing {escape(str(file))}"):
         done = importing.import_log(file, importing.read_mapping(mapping), lake)
     out.print(
-        f"[green]imported[/] {done.log}: {done.decisions:,} decisions on {escape(done.touchpoint)}, {done.variants} variants, "
-        f"{done.rewards:,} rewards, {_time(done.first_ms)} to {_time(done.last_ms)}"
+        f"[green]imported[/] {done.log}: {done.decisions:,} decisions on {escape(done.touchpoint)}, "
+        f"{done.variants} variants, {done.rewards:,} rewards, {_time(done.first_ms)} to {_time(done.last_ms)}"
     )
 
 

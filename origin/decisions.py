@@ -83,7 +83,8 @@ def _served(
     if not any(lake.events.rglob("*.ndjson.gz")):
         return []
     files = f"{glob.escape(str(lake.events))}/**/*.ndjson.gz"
-    events = _deduplicate(connection.read_json(files, format="newline_delimited", columns=EVENT_COLUMNS))
+    stored = connection.read_json(files, format="newline_delimited", columns=EVENT_COLUMNS)
+    events = _deduplicate(stored.filter(stored.received_ms <= as_of_ms))
     return [
         _rewarded(_first_exposures(events, touchpoint), events, touchpoint, goal, int(window_h * HOUR_MS), as_of_ms)
         for touchpoint, (goal, window_h) in goals.items()
@@ -91,8 +92,8 @@ def _served(
 
 
 def _deduplicate(events: ir.Table) -> ir.Table:
-    """One row an event id: the one that was received first."""
-    order = ibis.row_number().over(group_by=events.event_id, order_by=[events.received_ms])
+    """One row an event: the one that was received first. Ids are the clients' own, so they count within a visitor."""
+    order = ibis.row_number().over(group_by=[events.visitor, events.event_id], order_by=[events.received_ms])
     ranked = events.mutate(copy=order)
     return ranked.filter(ranked["copy"] == 0).drop("copy")
 

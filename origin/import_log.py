@@ -32,7 +32,7 @@ import ibis.expr.types as ir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from origin.errors import ImportLogError
-from origin.lake import Lake, partial_name
+from origin.lake import Lake, partial_name, sync
 
 CHUNK_BYTES = 1 << 20
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -112,6 +112,7 @@ def import_log(file: Path, mapping: Mapping, lake: Lake) -> Imported:
         parsed = connection.read_parquet(partial)
         _check_values(parsed, mapping, file)
         summary = _summarise(parsed, mapping)
+        sync(partial)
         partial.replace(target)
     except duckdb.Error as error:
         raise ImportLogError(f"{file}: cannot be read: {_shorten(str(error))}") from error
@@ -183,7 +184,7 @@ def _parse(table: ir.Table, mapping: Mapping) -> ir.Table:
     before, after = mapping.variant_name.split("{}")
     names = list(mapping.context)
     values = [table[mapping.context[name]] for name in names]
-    empty = ibis.literal({}, type="map<string, string>")
+    none = ibis.literal([], type="array<string>")  # typed, so that logs without context fit to the others
     return table.select(
         row=row,
         log=ibis.literal(mapping.log),
@@ -194,7 +195,7 @@ def _parse(table: ir.Table, mapping: Mapping) -> ir.Table:
         decided_ms=_time_ms(table[mapping.time], mapping.time_unit),
         propensity=table[mapping.propensity].try_cast("float64"),
         reward=table[mapping.reward].try_cast("float64"),
-        context=ibis.map(ibis.array(names), ibis.array(values)) if names else empty,
+        context=ibis.map(ibis.array(names), ibis.array(values)) if names else ibis.map(none, none),
     )
 
 

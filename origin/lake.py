@@ -37,10 +37,8 @@ class Lake:
         """Write a file whole or not at all."""
         path.parent.mkdir(parents=True, exist_ok=True)
         partial = partial_name(path)
-        with partial.open("wb") as file:
-            file.write(content)
-            file.flush()
-            os.fsync(file.fileno())
+        partial.write_bytes(content)
+        sync(partial)
         partial.replace(path)
 
     def latest_model(self) -> Path:
@@ -68,6 +66,12 @@ class Lake:
                     f"{self.root}: another usher command is writing to this lake; try again later"
                 ) from error
             yield
+
+
+def sync(path: Path) -> None:
+    """Have the disk hold what was written to a file."""
+    with path.open("rb") as file:
+        os.fsync(file.fileno())
 
 
 def partial_name(path: Path) -> Path:

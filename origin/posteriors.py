@@ -19,9 +19,9 @@ from shared.policy import beta_to_log_odds, thompson_probabilities
 
 Array = npt.NDArray[np.float64]
 
-# Bounds of a prior's strength. The weakest is worth one reward: below that the log-odds of a Beta are so skewed that a
-# normal does not describe them, and a variant nobody rewarded yet would win by its tail. At the strongest, in
-# decisions, all variants count as the same.
+# Bounds of a prior's strength. The weakest is worth one reward of an average arm: below that the log-odds of a Beta are
+# so skewed that a normal does not describe them, and a variant nobody rewarded yet would win by its tail. At the
+# strongest, in decisions, all variants count as the same.
 WEAKEST_REWARDS: Final = 1.0
 STRONGEST: Final = 100_000.0
 # Where there is no reward or no failure yet, the prior mean is kept off 0 and 1 by this many pseudo-decisions.
@@ -36,7 +36,7 @@ def fit_strength(decisions: Array, rewards: Array, means: Array, parents: Array 
     the uncertainty of the mean add up. Σ ln B(r + μk, n − r + (1−μ)k) − ln B(μk, (1−μ)k) is maximised over ln κ
     between a strength worth WEAKEST_REWARDS and STRONGEST.
     """
-    weakest = WEAKEST_REWARDS / float(np.minimum(means, 1.0 - means).min())
+    weakest = WEAKEST_REWARDS / float(np.minimum(means, 1.0 - means).mean())
     if not decisions.any():
         return weakest
 

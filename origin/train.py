@@ -73,15 +73,19 @@ def train(config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
         name: _train_touchpoint(touchpoint, [each for each in counts if each.touchpoint == name], segments)
         for name, touchpoint in config.touchpoints.items()
     }
+    configured = {
+        name: {variant.name for variant in each.expanded_variants} for name, each in config.touchpoints.items()
+    }
     sources: dict[str, int] = {}
-    for each in counts:
+    used = [each for each in counts if each.variant in configured.get(each.touchpoint, ())]
+    for each in used:
         sources[each.source] = sources.get(each.source, 0) + each.decisions
     digest = sha256(json.dumps([asdict(model) for model in touchpoints.values()]).encode()).hexdigest()[:8]
     model = Model(
         version=f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%dT%H%M%SZ}-{digest}",
         as_of_ms=as_of_ms,
-        first_ms=min((each.first_ms for each in counts), default=None),
-        last_ms=max((each.last_ms for each in counts), default=None),
+        first_ms=min((each.first_ms for each in used), default=None),
+        last_ms=max((each.last_ms for each in used), default=None),
         sources=dict(sorted(sources.items())),
         touchpoints=touchpoints,
     )
@@ -154,8 +158,8 @@ def _train_touchpoint(
     names = list(segments)
     decisions, rewards = np.zeros((len(names) + 1, len(variants))), np.zeros((len(names) + 1, len(variants)))
     for each in known:
-        rows = [i for i, name in enumerate(names) if segments[name](each.attributes, {})]
-        for row in (*rows, len(names)):
+        own = next((i for i, name in enumerate(names) if segments[name](each.attributes, {})), None)
+        for row in (len(names),) if own is None else (own, len(names)):
             decisions[row, index[each.variant]] += each.decisions
             rewards[row, index[each.variant]] += each.rewards
     alpha, beta = global_posterior(decisions[-1], rewards[-1])

@@ -176,12 +176,10 @@ def _eligible(place: Touchpoint, attributes: Mapping[str, object]) -> list[int]:
 
 
 def _finest_cell(place: Touchpoint, snapshot: Snapshot, attributes: Mapping[str, object]) -> Cell | None:
-    """The cell of the first segment that has one for this touchpoint, else the global one."""
-    for segment in segments_of(snapshot, attributes):
-        cell = snapshot.cell(place.name, "segment", segment)
-        if cell is not None:
-            return cell
-    return snapshot.cell(place.name, "global", "")
+    """The cell of the segment that the visitor belongs to, the first that fits; where it has none, the global one."""
+    segment = next((each.name for each in snapshot.header.segments if each.condition(attributes, {})), None)
+    cell = snapshot.cell(place.name, "segment", segment) if segment is not None else None
+    return cell if cell is not None else snapshot.cell(place.name, "global", "")
 
 
 def _served_distribution(place: Touchpoint, cell: Cell, eligible: list[int]) -> tuple[list[float], tuple[str, ...]]:

@@ -7,8 +7,9 @@ import shutil
 from collections.abc import Iterator
 
 import pytest
-from conftest import ROOT, World  # type: ignore[import-not-found]
 from playwright.sync_api import Browser, Page, Response, sync_playwright
+
+from tests.e2e.world import ROOT, World
 
 ARTEFACTS = ROOT / "test-results"
 # Chromium must not call home: it only waits for answers that a closed network never gives.

@@ -8,13 +8,13 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ROOT, World, eventually, make_world, now_ms  # type: ignore[import-not-found]
 
 from origin.config import Config
 from origin.publish import make_snapshot
 from origin.train import train
 from scripts.runtime.edge import Edge, run_edge
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY
+from tests.e2e.world import ROOT, World, eventually, make_world, now_ms
 
 PAGE = (ROOT / "site" / "index.html").read_bytes()
 

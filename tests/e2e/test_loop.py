@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from conftest import DAY_MS, World, make_world, now_ms  # type: ignore[import-not-found]
 
 from origin.config import Config
 from scripts.runtime.edge import run_edge
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Cell, Snapshot
+from tests.e2e.world import DAY_MS, World, make_world, now_ms
 
 VISITORS = 120
 LIKED = "craft"

@@ -6,9 +6,9 @@ import re
 
 import httpx
 import pytest
-from conftest import ROOT, World  # type: ignore[import-not-found]
 
 from shared.decision import is_in_holdout
+from tests.e2e.world import ROOT, World
 
 SITE = ROOT / "site"
 SLOT = re.compile(r'(<(section|article)[^>]*data-usher="(\w+)"[^>]*>)(.*?)(</\2>)', re.DOTALL)

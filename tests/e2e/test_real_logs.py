@@ -7,10 +7,10 @@ import html
 from pathlib import Path
 
 import pytest
-from conftest import ROOT, World  # type: ignore[import-not-found]
 
 from shared.constraints import raise_to_floors
 from shared.snapshot import SNAPSHOT_KEY, Snapshot
+from tests.e2e.world import ROOT, World
 
 # A logged value of user_feature_1 that the demo's configuration makes a segment of.
 SEGMENT = "uf1-2d03"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import httpx
 import pytest
-from conftest import ROOT, World  # type: ignore[import-not-found]
 from scipy.stats import chisquare
 
 from scripts.runtime.edge import Edge, run_edge
 from shared.snapshot import SNAPSHOT_KEY, Snapshot
+from tests.e2e.world import ROOT, World
 from tests.vectors.check import check_all
 
 VISITORS = 20_000

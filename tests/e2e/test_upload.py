@@ -9,7 +9,8 @@ import tomllib
 from pathlib import Path
 
 import pytest
-from conftest import ROOT  # type: ignore[import-not-found]
+
+from tests.e2e.world import ROOT
 
 
 @pytest.fixture(scope="module")

@@ -179,10 +179,10 @@ def test_floors_too_high_for_a_small_eligible_set_are_relaxed_and_logged(
         (None, (), "global", ""),
         ("silver", (), "global", ""),
         ("gold", ("vip",), "segment", "vip"),
-        ("staff", ("staff", "vip"), "segment", "vip"),  # staff comes first but has no cell of its own
+        ("staff", ("staff", "vip"), "global", ""),  # belongs to staff, which comes first and has no cell of its own
     ],
 )
-def test_the_first_segment_with_posteriors_is_used_before_the_global_level(
+def test_the_cell_of_the_first_segment_that_fits_is_used_before_the_global_one(
     site: Snapshot, plan: str | None, segments: tuple[str, ...], level: str, cell: str
 ) -> None:
     attributes: dict[str, object] = {"device": "mobile", "plan": plan}

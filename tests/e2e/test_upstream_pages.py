@@ -13,10 +13,10 @@ from typing import ClassVar
 
 import httpx
 import pytest
-from conftest import World, make_world  # type: ignore[import-not-found]
 
 from origin.config import Config
 from scripts.runtime.edge import run_edge
+from tests.e2e.world import World, make_world
 
 SLOT = '<section data-usher="hero"><h1>Own</h1></section>'
 PAGE = f"<!doctype html><html><head><title>Käse</title></head><body>{SLOT}<p>ä &amp; ö</p></body></html>"

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import httpx
 import pytest
-from conftest import Browser, World, now_ms, read_lines  # type: ignore[import-not-found]
+
+from tests.e2e.world import Browser, World, now_ms, read_lines
 
 
 @pytest.fixture

@@ -1,0 +1,236 @@
+"""The training table: which events become decisions, and which goals reward them."""
+
+from __future__ import annotations
+
+import gzip
+from collections.abc import Callable
+from pathlib import Path
+
+import ibis
+import pytest
+
+from origin.decisions import COLUMNS, read_decisions
+from origin.errors import LakeError
+from origin.import_log import Mapping, import_log
+from origin.lake import Lake
+from tests.origin.shop import HOUR_MS, NOON_MS, Event, exposure, goal, store
+
+GOALS = {"hero": ("click", 1.0)}
+CLOSED_MS = NOON_MS + HOUR_MS
+Row = dict[str, object]
+
+
+@pytest.fixture
+def decisions(lake: Lake) -> Callable[..., list[Row]]:
+    """Store events and read the table back, by unit; all windows are closed unless a test says another moment."""
+
+    def read(*events: Event, as_of_ms: int = CLOSED_MS, goals: dict[str, tuple[str, float]] = GOALS) -> list[Row]:
+        if events:
+            store(lake, events)
+        connection = ibis.duckdb.connect()
+        try:
+            table = read_decisions(connection, lake, goals, as_of_ms)
+            assert table.columns == COLUMNS
+            rows: list[Row] = connection.to_pyarrow(table.order_by("unit", "decided_ms")).to_pylist()
+        finally:
+            connection.disconnect()
+        return rows
+
+    return read
+
+
+Decisions = Callable[..., list[Row]]
+
+
+def test_an_exposure_and_the_click_that_followed_are_one_rewarded_decision(decisions: Decisions) -> None:
+    assert decisions(exposure(1, "craft", context={"device": "mobile", "path": "/"}), goal(1)) == [
+        {
+            "source": "edge",
+            "unit": "visitor-1",
+            "touchpoint": "hero",
+            "variant": "craft",
+            "decided_ms": NOON_MS,
+            "propensity": 0.25,
+            "reward": 1.0,
+            "context": [("device", "mobile"), ("path", "/")],
+        }
+    ]
+
+
+def test_an_empty_lake_has_no_decisions(decisions: Decisions) -> None:
+    assert decisions() == []
+
+
+def test_goals_alone_are_no_decisions(decisions: Decisions) -> None:
+    assert decisions(goal(1)) == []
+
+
+def test_an_event_that_was_delivered_twice_counts_once(decisions: Decisions, lake: Lake) -> None:
+    store(lake, [exposure(1), goal(1), exposure(2)], "first")
+    store(lake, [goal(1), exposure(2)], "again")
+    assert [row["reward"] for row in decisions(exposure(1), exposure(3))] == [1.0, 0.0, 0.0]
+
+
+def test_of_two_events_with_one_id_the_earlier_counts(decisions: Decisions) -> None:
+    later = exposure(1, "offer", received_ms=NOON_MS + 1)
+    assert [row["variant"] for row in decisions(later, exposure(1, "craft"))] == ["craft"]
+
+
+def test_later_views_of_a_unit_in_the_same_epoch_are_no_decisions(decisions: Decisions) -> None:
+    second = exposure(1, "offer", event_id="second", received_ms=NOON_MS + 1)
+    other_epoch = exposure(1, "offer", event_id="third", received_ms=NOON_MS + 2, epoch="session 2")
+    other_touchpoint = exposure(1, "x", event_id="fourth", touchpoint="pick")
+    rows = decisions(second, exposure(1, "craft"), other_epoch, other_touchpoint, as_of_ms=CLOSED_MS + 2)
+    assert [(row["variant"], row["decided_ms"]) for row in rows] == [("craft", NOON_MS), ("offer", NOON_MS + 2)]
+
+
+def test_each_touchpoint_has_decisions_and_goals_of_its_own(decisions: Decisions) -> None:
+    events = [
+        exposure(1),
+        exposure(1, "x", event_id="pick", touchpoint="pick"),
+        exposure(2),
+        exposure(2, "x", event_id="pick-2", touchpoint="pick"),
+        goal(1),
+        goal(2, name="order", touchpoint=None),
+    ]
+    rows = decisions(*events, goals={"hero": ("click", 1.0), "pick": ("order", 1.0)})
+    found = {(row["unit"], row["touchpoint"]): row["reward"] for row in rows}
+    assert found == {
+        ("visitor-1", "hero"): 1.0,
+        ("visitor-1", "pick"): 0.0,
+        ("visitor-2", "hero"): 0.0,
+        ("visitor-2", "pick"): 1.0,
+    }
+
+
+@pytest.mark.parametrize(("after_ms", "reward"), [(-1, 0.0), (0, 1.0), (1, 1.0), (HOUR_MS, 1.0), (HOUR_MS + 1, 0.0)])
+def test_a_goal_counts_within_the_window_only(decisions: Decisions, after_ms: int, reward: float) -> None:
+    assert [row["reward"] for row in decisions(exposure(1), goal(1, after_ms))] == [reward]
+
+
+def test_when_a_goal_happened_counts_and_not_when_it_arrived(decisions: Decisions) -> None:
+    late = goal(1, 60_000, received_ms=NOON_MS + HOUR_MS - 1)
+    early_report = goal(2, HOUR_MS + 1, received_ms=NOON_MS + 1)
+    assert [row["reward"] for row in decisions(exposure(1), exposure(2), late, early_report)] == [1.0, 0.0]
+
+
+@pytest.mark.parametrize(
+    ("fields", "reward"),
+    [
+        ({"touchpoint": None}, 1.0),
+        ({"touchpoint": "pick"}, 0.0),
+        ({"name": "order"}, 0.0),
+        ({"visitor": "visitor-2"}, 0.0),
+        ({"type": "exposure"}, 0.0),
+    ],
+)
+def test_a_goal_counts_for_its_visitor_and_touchpoint_only(decisions: Decisions, fields: Event, reward: float) -> None:
+    rows = decisions(exposure(1), {**goal(1), **fields})
+    assert {row["unit"]: row["reward"] for row in rows}["visitor-1"] == reward
+
+
+def test_several_clicks_are_one_reward(decisions: Decisions) -> None:
+    clicks = [goal(1, 1_000 * i, event_id=f"click-{i}") for i in range(5)]
+    assert [row["reward"] for row in decisions(exposure(1), *clicks)] == [1.0]
+
+
+def test_decisions_whose_window_is_open_are_left_out(decisions: Decisions) -> None:
+    events = [exposure(1), exposure(2, received_ms=NOON_MS + 1), goal(1), goal(2)]
+    assert [row["unit"] for row in decisions(*events, as_of_ms=CLOSED_MS)] == ["visitor-1"]
+    assert decisions(as_of_ms=CLOSED_MS - 1) == []
+    assert len(decisions(as_of_ms=CLOSED_MS + 1)) == 2
+
+
+@pytest.mark.parametrize(
+    "fields",
+    [
+        {"holdout": True, "randomised": False},
+        {"holdout": True},
+        {"randomised": False},
+        {"randomised": None},
+        {"touchpoint": "elsewhere"},
+    ],
+)
+def test_only_what_was_randomised_outside_the_holdout_is_a_decision(decisions: Decisions, fields: Event) -> None:
+    assert [row["unit"] for row in decisions({**exposure(1), **fields}, exposure(2), goal(1))] == ["visitor-2"]
+
+
+def test_fields_that_are_missing_or_new_do_not_matter(decisions: Decisions) -> None:
+    bare = exposure(1, another={"deep": [1]})
+    for name in ("context", "snapshot", "schema"):
+        del bare[name]
+    [row] = decisions(bare)
+    assert row["context"] is None
+
+
+def damage(content: bytes) -> bytes:
+    return content[: len(content) // 2]
+
+
+@pytest.mark.parametrize(
+    "content",
+    [
+        damage(gzip.compress(bytes(range(256)) * 10)),
+        b'{"type": "exposure"}\n',
+        gzip.compress(b'{"type": "exposure"}\n{"type"\n'),
+        gzip.compress(b'{"type": "exposure", "context": [1]}\n'),
+    ],
+    ids=["cut", "not packed", "no json", "another form"],
+)
+def test_a_damaged_file_of_events_is_named(decisions: Decisions, lake: Lake, content: bytes) -> None:
+    """DuckDB looks at a file when the query runs, so the error is that of training; see test_train for the message."""
+    file = lake.events / "2026-09-21" / "12" / "damaged.ndjson.gz"
+    lake.write(file, content)
+    with pytest.raises(Exception, match=str(file)):
+        decisions(exposure(1))
+
+
+def test_a_damaged_import_is_a_lake_error(decisions: Decisions, lake: Lake) -> None:
+    lake.write(lake.imports / "old.parquet", b"PAR1nonsense")
+    with pytest.raises(LakeError, match=r"cannot be read: .*old\.parquet"):
+        decisions(exposure(1))
+
+
+def import_rows(folder: Path, lake: Lake, log: str, *, with_context: bool) -> None:
+    file = folder / f"{log}.csv"
+    file.write_text(f"t,v,p,r,d\n{NOON_MS},craft,0.5,1,mobile\n{NOON_MS + 2},house,0.5,0,desktop\n")
+    mapping = Mapping(
+        log=log,
+        touchpoint="hero",
+        time="t",
+        time_unit="ms",
+        variant="v",
+        propensity="p",
+        reward="r",
+        context={"device": "d"} if with_context else {},
+    )
+    import_log(file, mapping, lake)
+
+
+def test_imported_logs_stand_beside_what_the_edge_logged(decisions: Decisions, lake: Lake, tmp_path: Path) -> None:
+    import_rows(tmp_path, lake, "a-plain-log", with_context=False)
+    import_rows(tmp_path, lake, "log", with_context=True)
+    rows = decisions(exposure(1), goal(1))
+    assert [(row["source"], row["variant"], row["reward"], row["context"]) for row in rows] == [
+        ("a-plain-log", "craft", 1.0, []),
+        ("a-plain-log", "house", 0.0, []),
+        ("log", "craft", 1.0, [("device", "mobile")]),
+        ("log", "house", 0.0, [("device", "desktop")]),
+        ("edge", "house", 1.0, [("device", "desktop")]),
+    ]
+
+
+def test_imported_decisions_count_from_their_own_moment_on(decisions: Decisions, lake: Lake, tmp_path: Path) -> None:
+    import_rows(tmp_path, lake, "log", with_context=True)
+    assert [len(decisions(as_of_ms=NOON_MS + after)) for after in (-1, 0, 1, 2)] == [0, 1, 1, 2]
+
+
+def test_a_lake_whose_name_looks_like_a_pattern_is_read(tmp_path: Path) -> None:
+    lakes = [Lake(tmp_path / name) for name in ("lake1", "lake[1]*")]
+    for count, lake in enumerate(lakes, 1):
+        store(lake, [exposure(i) for i in range(count)])
+        import_rows(tmp_path, lake, "log", with_context=True)
+    connection = ibis.duckdb.connect()
+    table = read_decisions(connection, lakes[1], GOALS, CLOSED_MS)
+    assert connection.to_pyarrow(table).num_rows == 4
+    connection.disconnect()

@@ -1,0 +1,257 @@
+"""Publishing: a snapshot that is there, whole and verified, before the pointer names it."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from datetime import UTC, datetime
+
+import pytest
+
+from origin.config import Config
+from origin.errors import KvError, PublishError
+from origin.kv import KvClient
+from origin.lake import Lake
+from origin.publish import Published, make_snapshot, publish, read_pointer
+from origin.train import Model, train
+from shared.snapshot import Pointer, Snapshot
+from tests.origin.proxy import Answer, Call, Forward, Proxy, Rule, refuse_keys
+from tests.origin.shop import DAY_MS, NOON_MS, VARIANTS, Event, dump_pointer, exposure, goal, make_config, store
+
+LATER_MS = NOON_MS + DAY_MS
+
+
+@pytest.fixture
+def model(config: Config, lake: Lake) -> Model:
+    return train(config, lake, NOON_MS, NOON_MS)
+
+
+@pytest.fixture
+def better(config: Config, lake: Lake, model: Model) -> Model:
+    """A model of the next day, with a day's data."""
+    events: list[Event] = [exposure(i, VARIANTS[i % 3]) for i in range(60)]
+    store(lake, [*events, *(goal(i) for i in range(1, 60, 3))])
+    return train(config, lake, LATER_MS, LATER_MS)
+
+
+def test_the_snapshot_is_written_and_verified_before_the_pointer(
+    config: Config, model: Model, lake: Lake, faulty_kv: KvClient, kv: KvClient, proxy: Proxy
+) -> None:
+    done = publish(config, model, lake, faulty_kv, NOON_MS)
+    key = f"snapshot:{done.version}"
+    quoted = key.replace(":", "%3A")
+    assert proxy.names() == ["GET current", f"PUT {key}", f"GET {quoted}", "PUT current"]
+    text, pointer = kv.get(key), kv.get("current")
+    assert text is not None and pointer is not None
+    assert done == Published(
+        version=done.version, keys=(key, "current"), bytes=len(text.encode()) + len(pointer), changed=True
+    )
+    assert Snapshot.from_text(text).version == done.version
+    assert Pointer.from_text(pointer) == Pointer(version=done.version, published_ms=NOON_MS, confirmed_ms=NOON_MS)
+    assert (lake.snapshots / f"{done.version}.txt").read_text() == text
+
+
+def test_the_snapshot_holds_the_configuration_and_the_models_cells(
+    config: Config, better: Model, lake: Lake, kv: KvClient
+) -> None:
+    version, text = make_snapshot(config, better, LATER_MS)
+    snapshot = Snapshot.from_text(text)
+    header, hero = snapshot.header, snapshot.touchpoint("hero")
+    assert version.startswith(f"{datetime.fromtimestamp(LATER_MS / 1000, UTC):%Y%m%dT%H%M%SZ}-")
+    assert (header.site, header.holdout_share, header.goals, header.created_ms) == ("shop", 0.1, ("click",), LATER_MS)
+    assert [segment.name for segment in header.segments] == ["mobile", "desktop"]
+    assert [(each.name, each.html, each.floor) for each in hero.variants] == [
+        ("house", None, 0.05),
+        ("craft", "<b>craft</b>", 0.0),
+        ("offer", "<b>offer</b>", 0.0),
+    ]
+    cell = snapshot.cell("hero", "segment", "desktop")
+    assert cell is not None
+    assert list(cell.probabilities) == better.touchpoints["hero"].cells["segment:desktop"]["probabilities"]
+    assert snapshot.cell("hero", "segment", "mobile") is None
+
+
+def drop_when(method: str, name: str) -> Rule:
+    """Whoever publishes loses the connection for good, before this call."""
+    dead = [False]
+
+    def rule(call: Call, forward: Forward) -> Answer | None:
+        is_it = call.method == method and (name in call.keys[0] if call.name == "bulk" else name in call.name)
+        dead[0] = dead[0] or is_it
+        return None if dead[0] else forward(call)
+
+    return rule
+
+
+def lose_after(method: str, name: str) -> Rule:
+    """The call arrives, and the connection is lost for good before its answer."""
+    dead = [False]
+
+    def rule(call: Call, forward: Forward) -> Answer | None:
+        if not dead[0]:
+            answer = forward(call)
+            dead[0] = call.method == method and (name in call.keys[0] if call.name == "bulk" else name in call.name)
+            return None if dead[0] else answer
+        return None
+
+    return rule
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        drop_when("GET", "current"),
+        drop_when("PUT", "snapshot"),
+        lose_after("PUT", "snapshot"),
+        drop_when("GET", "snapshot"),
+        lose_after("GET", "snapshot"),
+        drop_when("PUT", "current"),
+        refuse_keys(["current"], 99),
+    ],
+    ids=[
+        "before all",
+        "before the snapshot",
+        "after it",
+        "before verifying",
+        "after it",
+        "before the pointer",
+        "refused",
+    ],
+)
+def test_what_dies_on_the_way_leaves_the_old_snapshot_live(
+    config: Config, model: Model, better: Model, lake: Lake, kv: KvClient, faulty_kv: KvClient, proxy: Proxy, rule: Rule
+) -> None:
+    old = publish(config, model, lake, kv, NOON_MS)
+    pointer, snapshot = kv.get("current"), kv.get(old.keys[0])
+    assert snapshot is not None
+    proxy.rule = rule
+    with pytest.raises(KvError):
+        publish(config, better, lake, faulty_kv, LATER_MS)
+    assert kv.get("current") == pointer
+    assert kv.get(old.keys[0]) == snapshot
+    assert Snapshot.from_text(snapshot).version == old.version
+    again = publish(config, better, lake, kv, LATER_MS + 1)
+    live = read_pointer(kv)
+    assert live is not None and live.version == again.version != old.version
+
+
+def test_a_pointer_that_arrived_without_an_answer_names_a_whole_snapshot(
+    config: Config, model: Model, lake: Lake, kv: KvClient, faulty_kv: KvClient, proxy: Proxy
+) -> None:
+    proxy.rule = lose_after("PUT", "current")
+    with pytest.raises(KvError):
+        publish(config, model, lake, faulty_kv, NOON_MS)
+    live = read_pointer(kv)
+    assert live is not None
+    assert Snapshot.from_text(kv.get(f"snapshot:{live.version}") or "").version == live.version
+    assert not publish(config, model, lake, kv, LATER_MS).changed
+
+
+def test_a_value_that_reads_back_differently_stops_before_the_pointer(
+    config: Config, model: Model, better: Model, lake: Lake, kv: KvClient, faulty_kv: KvClient, proxy: Proxy
+) -> None:
+    publish(config, model, lake, kv, NOON_MS)
+    before = kv.get("current")
+
+    def corrupt(call: Call, forward: Forward) -> Answer:
+        answer = forward(call)
+        is_snapshot = call.method == "GET" and call.name.startswith("snapshot")
+        return dataclasses.replace(answer, body=answer.body[:-1] if is_snapshot else answer.body)
+
+    proxy.rule = corrupt
+    version, _ = make_snapshot(config, better, LATER_MS)
+    with pytest.raises(PublishError) as caught:
+        publish(config, better, lake, faulty_kv, LATER_MS)
+    assert str(caught.value) == (
+        f"KV gave back something else for snapshot:{version} than was written; the pointer was not moved"
+    )
+    assert kv.get("current") == before
+    assert not (lake.snapshots / f"{version}.txt").exists()
+
+
+def test_the_same_content_is_confirmed_and_not_written_again(
+    config: Config, model: Model, lake: Lake, kv: KvClient, faulty_kv: KvClient, proxy: Proxy
+) -> None:
+    first = publish(config, model, lake, kv, NOON_MS)
+    of_today = dataclasses.replace(model, version="later", as_of_ms=LATER_MS)
+    second = publish(config, of_today, lake, faulty_kv, LATER_MS)
+    assert (second.version, second.keys, second.changed) == (first.version, ("current",), False)
+    assert [name for name in proxy.names() if name.startswith("PUT")] == ["PUT current"]
+    assert read_pointer(kv) == Pointer(version=first.version, published_ms=NOON_MS, confirmed_ms=LATER_MS)
+    assert len(list(lake.snapshots.iterdir())) == 1
+
+
+def test_the_same_content_is_written_again_where_kv_lost_it(
+    config: Config, model: Model, lake: Lake, kv: KvClient
+) -> None:
+    version, _ = make_snapshot(config, model, NOON_MS)
+    kv.put({"current": dump_pointer(version)})
+    done = publish(config, model, lake, kv, LATER_MS)
+    assert done.changed
+    assert Snapshot.from_text(kv.get(f"snapshot:{done.version}") or "").version == done.version
+
+
+def test_a_change_of_the_configuration_alone_is_published(
+    config: Config, model: Model, lake: Lake, kv: KvClient
+) -> None:
+    first = publish(config, model, lake, kv, NOON_MS)
+    site = config.site.model_copy(update={"holdout_share": 0.05})
+    second = publish(config.model_copy(update={"site": site}), model, lake, kv, LATER_MS)
+    assert second.changed
+    assert second.version != first.version
+    assert kv.get(first.keys[0]) is not None
+
+
+@pytest.mark.parametrize("change", ["renamed", "reordered", "missing"])
+def test_a_model_of_other_variants_is_refused(
+    config: Config, model: Model, lake: Lake, faulty_kv: KvClient, proxy: Proxy, change: str
+) -> None:
+    hero = model.touchpoints["hero"]
+    variants = {"renamed": ["house", "craft", "sale"], "reordered": ["craft", "house", "offer"]}
+    touchpoints = {} if change == "missing" else {"hero": dataclasses.replace(hero, variants=variants[change])}
+    with pytest.raises(PublishError) as caught:
+        publish(config, dataclasses.replace(model, touchpoints=touchpoints), lake, faulty_kv, NOON_MS)
+    assert str(caught.value) == (
+        f"touchpoint hero: the model {model.version} was trained for other variants; run usher train first"
+    )
+    assert proxy.calls == []
+
+
+def test_a_model_that_the_edge_could_not_read_is_refused(
+    config: Config, model: Model, lake: Lake, faulty_kv: KvClient, proxy: Proxy
+) -> None:
+    hero = model.touchpoints["hero"]
+    cells = {"global:": {**hero.cells["global:"], "probabilities": [0.5, 0.5, 0.5]}}
+    broken = dataclasses.replace(model, touchpoints={"hero": dataclasses.replace(hero, cells=cells)})
+    with pytest.raises(PublishError, match=r"^the snapshot would not be readable at the edge: .*sum to 1.5, not to 1$"):
+        publish(config, broken, lake, faulty_kv, NOON_MS)
+    assert proxy.calls == []
+
+
+@pytest.mark.parametrize(
+    "text", ["garbage", "[]", "{}", '{"snapshot": 5}', '{"snapshot": null}', '{"snapshot": ""}', ""]
+)
+def test_a_pointer_that_is_none_is_an_error_and_stays(
+    config: Config, model: Model, lake: Lake, kv: KvClient, text: str
+) -> None:
+    kv.put({"current": text})
+    with pytest.raises(PublishError) as caught:
+        publish(config, model, lake, kv, NOON_MS)
+    assert str(caught.value) == f"the key current holds {text!r}, not a pointer to a snapshot"
+    assert kv.get("current") == text
+
+
+def test_the_version_is_the_moment_and_a_hash_of_the_content(config: Config, model: Model) -> None:
+    first, _ = make_snapshot(config, model, NOON_MS)
+    second, text = make_snapshot(config, model, NOON_MS + 61_000)
+    assert first.split("-")[1] == second.split("-")[1]
+    assert len(first.split("-")[1]) == 12
+    assert second.split("-")[0] > first.split("-")[0]
+    assert json.loads(text.splitlines()[0])["version"] == second
+
+
+def test_variants_of_a_new_touchpoint_must_be_trained_first(lake: Lake, config: Config, model: Model) -> None:
+    assert make_config(lake.root / "config").touchpoints == config.touchpoints
+    two = config.model_copy(update={"touchpoints": {**config.touchpoints, "banner": config.touchpoints["hero"]}})
+    with pytest.raises(PublishError, match="^touchpoint banner: "):
+        make_snapshot(two, model, NOON_MS)
