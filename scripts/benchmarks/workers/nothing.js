@@ -1,0 +1,4 @@
+// The least a JavaScript Worker can do.
+export default {
+  fetch: () => new Response("hello"),
+};
