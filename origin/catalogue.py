@@ -16,6 +16,7 @@ from difflib import get_close_matches
 from pathlib import Path
 from typing import Final, TypeGuard
 
+from origin.condition_checks import find_unmatched
 from origin.errors import InvalidCatalogue
 from origin.problems import Place, Problem, show, show_place, suggest
 from shared.conditions import compile_condition
@@ -192,6 +193,8 @@ def find_condition_problems(place: Place, table: Mapping[str, object]) -> Iterat
         yield Problem(place, f"{error.problem}; write it as in {example}", error.path)
     except (TypeError, ValueError):
         yield Problem(place, f"holds a date or a number that is not finite; write texts and numbers, as in {example}")
+    else:
+        yield from find_unmatched(place, show_place(place), condition)
 
 
 def find_variant_problems(place: Place, touchpoint: Mapping[str, object]) -> Iterator[Problem]:

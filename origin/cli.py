@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -83,7 +83,9 @@ def pull() -> None:
     with _reported():
         settings = _settings()
         with _lake(settings) as lake:
-            _pull(lake, settings)
+            is_whole = _pull(lake, settings)
+    if not is_whole:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -108,13 +110,15 @@ def publish(config: ConfigOption = CONFIG) -> None:
 
 @app.command()
 def retrain(config: ConfigOption = CONFIG, as_of: AsOfOption = None) -> None:
-    """Pull, train and publish: what cron runs every day."""
+    """Pull, train and publish: what cron runs every day. Damaged objects are left out, and the exit code is 1."""
     with _reported():
         loaded, settings = _load(config), _settings()
         with _lake(settings) as lake, _kv(settings) as client:
-            _pull(lake, settings)
+            is_whole = _pull(lake, settings)
             model = _train(loaded, lake, _moment(as_of))
             _publish(loaded, model, lake, client)
+    if not is_whole:
+        raise typer.Exit(1)
 
 
 @app.command()
@@ -172,10 +176,14 @@ def _reported() -> Iterator[None]:
     try:
         yield
     except (OriginError, UsherError) as error:
-        sys.stdout.flush()
-        for line in str(error).splitlines():
-            Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/] {escape(line)}")
+        _print_errors(str(error).splitlines())
         raise typer.Exit(1) from error
+
+
+def _print_errors(lines: Sequence[str]) -> None:
+    sys.stdout.flush()
+    for line in lines:
+        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/] {escape(line)}")
 
 
 def _load(path: Path) -> Config:
@@ -211,12 +219,15 @@ def _kv(settings: Settings) -> Iterator[KvClient]:
         client.close()
 
 
-def _pull(lake: Lake, settings: Settings) -> None:
+def _pull(lake: Lake, settings: Settings) -> bool:
+    """Pull, and say whether every object was good."""
     from origin.pull import pull as bring
 
     with out.status("pulling new events"):
         done = bring(lake, settings)
     out.print(f"[green]pulled[/] {done.objects:,} new objects with {done.lines:,} events ({done.known:,} known)")
+    _print_errors(done.damaged)
+    return not done.damaged
 
 
 def _train(config: Config, lake: Lake, as_of_ms: int) -> Model:
@@ -242,6 +253,8 @@ def _publish(config: Config, model: Model, lake: Lake, client: KvClient) -> None
 
     with out.status("publishing"):
         done = put(config, model, lake, client, _now_ms())
+    if done.replaced is not None:
+        out.print(f"[yellow]note[/] {escape(done.replaced)}; written anew")
     if done.changed:
         out.print(f"[green]published[/] {done.version}: {len(done.keys)} keys, {done.bytes:,} bytes")
     else:

@@ -6,10 +6,12 @@ one wrong field does not hide the rest and all problems are reported at once, in
 
 from __future__ import annotations
 
+import string
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Annotated, Any, Final, Literal
+from urllib.parse import quote
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
@@ -28,6 +30,7 @@ from origin.errors import ConfigError
 from origin.problems import Place, Problem, explain, find_position, show, show_key, show_place, suggest
 
 BUILT_IN_ATTRIBUTES: Final = ("path", "device", "language", "referrer")
+_SECRET_HEADERS: Final = ("cookie", "authorization")
 _SLUG: Final = r"^[a-z0-9][a-z0-9-]*$"
 _PAGE: Final = r"^/[^?#\s]*$"
 _ALLOWED: Final = {
@@ -298,6 +301,12 @@ def _find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Exp
         if ("query" in attribute) == ("header" in attribute):
             wrong = "has both query and header" if "query" in attribute else "has neither query nor header"
             yield Problem(("attributes", name), f'{wrong}; write one of them, such as query = "{name}"')
+        if name in BUILT_IN_ATTRIBUTES:
+            yield Problem(("attributes", name), f"is built in; give your attribute another name, such as my_{name}")
+        header = attribute.get("header")
+        if isinstance(header, str) and header.strip().lower() in _SECRET_HEADERS:
+            text = f"{show(header)} holds secrets, and attributes are logged with every decision; name another header"
+            yield Problem(("attributes", name, "header"), text)
     named = raw.get("attributes")
     known = [*BUILT_IN_ATTRIBUTES, *(named if isinstance(named, Mapping) else ())]
     for name, segment in _tables(raw, "segments"):
@@ -307,6 +316,7 @@ def _find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Exp
     for name, touchpoint in _tables(raw, "touchpoints"):
         place: Place = ("touchpoints", name)
         yield from _find_goal_problems(place, touchpoint, list(goals) if isinstance(goals, Mapping) else [])
+        yield from _find_page_problems(place, touchpoint)
         if "catalogue" in touchpoint:
             yield from find_catalogue_problems(place, touchpoint, expansions.get(name, Expansion()))
         else:
@@ -323,6 +333,17 @@ def _find_attribute_problems(place: Place, table: Mapping[str, object], known: S
         if name not in known and not name.startswith("$"):
             remedy = f"write {suggest(name, known)}, or add [attributes.{show_key(name)}]"
             yield Problem((*place, "condition"), f"reads {show(name)}, which is no attribute; {remedy}")
+
+
+def _find_page_problems(place: Place, touchpoint: Mapping[str, object]) -> Iterator[Problem]:
+    """Pages that can never match, because browsers send what is not ASCII percent-encoded."""
+    pages = touchpoint.get("pages")
+    for i, page in enumerate(pages if isinstance(pages, list) else ()):
+        if isinstance(page, str) and not page.isascii():
+            encoded = quote(page, safe=string.punctuation + " ")
+            yield Problem(
+                (*place, "pages", i), f"{show(page)} never matches: browsers encode it; write {show(encoded)}"
+            )
 
 
 def _find_goal_problems(place: Place, touchpoint: Mapping[str, object], goals: Sequence[str]) -> Iterator[Problem]:

@@ -37,6 +37,8 @@ EVENT_COLUMNS: Final = {
     "snapshot": "VARCHAR",
     "context": "MAP(VARCHAR, VARCHAR)",
     "name": "VARCHAR",
+    "reason": "VARCHAR",
+    "page_view": "VARCHAR",
 }
 COLUMNS: Final = ("source", "unit", "touchpoint", "variant", "decided_ms", "propensity", "reward", "context")
 _EMPTY: Final = ibis.schema(
@@ -114,27 +116,48 @@ def _first_exposures(events: ir.Table, touchpoint: str) -> ir.Table:
 def _rewarded(
     exposures: ir.Table, events: ir.Table, touchpoint: str, goal: str, window_ms: int, as_of_ms: int
 ) -> ir.Table:
-    """Decisions with their reward: whether the goal happened within the window, by the same visitor, and where the
-    event names a touchpoint, at this one."""
+    """Decisions whose window has closed, with their reward: 1 where a goal was credited to them, else 0."""
     closed = exposures.filter(exposures.received_ms + window_ms <= as_of_ms)
+    credited = _credit(exposures, _goals_reached(events, touchpoint, goal), window_ms)
+    joined = closed.left_join(credited, closed.event_id == credited.credited_id)
+    return joined.select(
+        source=ibis.literal("edge"),
+        unit=joined.unit,
+        touchpoint=joined.touchpoint,
+        variant=joined.variant,
+        decided_ms=joined.received_ms,
+        propensity=joined.propensity,
+        reward=joined.credited_id.notnull().cast("float64"),
+        context=joined.context,
+    )
+
+
+def _goals_reached(events: ir.Table, touchpoint: str, goal: str) -> ir.Table:
+    """The goal events of a touchpoint, but for those on pages where its variant was only a preview."""
     reached = events.filter(
         events.type == "goal", events.name == goal, events.touchpoint.isnull() | (events.touchpoint == touchpoint)
-    ).select(goal_visitor="visitor", goal_ms="happened_ms")
-    joined = closed.left_join(
+    ).select(goal_id="event_id", goal_visitor="visitor", goal_ms="happened_ms", goal_view="page_view")
+    previews = (
+        events.filter(events.type == "exposure", events.touchpoint == touchpoint, events.reason == "preview")
+        .select(previewed="page_view")
+        .distinct()
+    )
+    return reached.anti_join(previews, reached.goal_view == previews.previewed)
+
+
+def _credit(exposures: ir.Table, reached: ir.Table, window_ms: int) -> ir.Table:
+    """The decisions that goals are credited to: of those within the window before it, the visitor's latest."""
+    candidates = exposures.inner_join(
         reached,
         [
-            closed.visitor == reached.goal_visitor,
-            reached.goal_ms >= closed.received_ms,
-            reached.goal_ms <= closed.received_ms + window_ms,
+            exposures.visitor == reached.goal_visitor,
+            reached.goal_ms >= exposures.received_ms,
+            reached.goal_ms <= exposures.received_ms + window_ms,
         ],
     )
-    decisions = joined.group_by("event_id").aggregate(
-        unit=joined.unit.arbitrary(),
-        touchpoint=joined.touchpoint.arbitrary(),
-        variant=joined.variant.arbitrary(),
-        decided_ms=joined.received_ms.arbitrary(),
-        propensity=joined.propensity.arbitrary(),
-        reward=joined.goal_ms.notnull().any().cast("float64"),
-        context=joined.context.arbitrary(),
+    order = ibis.row_number().over(
+        group_by=[candidates.goal_visitor, candidates.goal_id],
+        order_by=[candidates.received_ms.desc(), candidates.event_id],
     )
-    return decisions.mutate(source=ibis.literal("edge")).select(*COLUMNS)
+    ranked = candidates.select(credited_id="event_id", rank=order)
+    return ranked.filter(ranked["rank"] == 0).select("credited_id").distinct()

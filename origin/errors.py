@@ -4,10 +4,11 @@ OriginError
     ConfigError         `usher.toml`, or a catalogue it names, is not as it must be; what to change stands in it
     InvalidCatalogue    a catalogue file cannot be read; reaches the caller of `load_config` as a ConfigError
     SettingsError       an environment variable is missing or malformed
-    LakeError           the lake cannot be read or is in use
+    LakeError           the lake cannot be read or written, or is in use
     ImportLogError      a logged file or its mapping is not usable; nothing was imported
-    PullError           the bucket cannot be read, or objects in it are damaged; the good ones are stored
+    PullError           the bucket cannot be read
     KvError             Workers KV did not take or give what it was asked
+        KvValueError    it holds something else than text under a key
     PublishError        what should be published is not consistent; the live snapshot stays
 """
 
@@ -36,7 +37,7 @@ class SettingsError(OriginError):
 
 
 class LakeError(OriginError):
-    """The lake cannot be read, or another command is writing to it."""
+    """The lake cannot be read or written, or another command is writing to it."""
 
 
 class ImportLogError(OriginError):
@@ -44,11 +45,15 @@ class ImportLogError(OriginError):
 
 
 class PullError(OriginError):
-    """The bucket cannot be read, or objects in it are damaged. Objects that were good are stored."""
+    """The bucket cannot be read."""
 
 
 class KvError(OriginError):
     """Workers KV did not take or give what it was asked, after retries."""
+
+
+class KvValueError(KvError):
+    """Workers KV holds something else than text under a key."""
 
 
 class PublishError(OriginError):

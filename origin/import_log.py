@@ -21,6 +21,7 @@ import glob
 import gzip
 import tomllib
 import zlib
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -31,8 +32,8 @@ import ibis.expr.datatypes as dt
 import ibis.expr.types as ir
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from origin.errors import ImportLogError
-from origin.lake import Lake, partial_name, sync
+from origin.errors import ImportLogError, LakeError
+from origin.lake import Lake, partial_name, reported, sync
 
 CHUNK_BYTES = 1 << 20
 SUFFIXES = (".csv", ".csv.gz", ".tsv", ".tsv.gz", ".parquet")
@@ -91,7 +92,8 @@ def import_log(file: Path, mapping: Mapping, lake: Lake) -> Imported:
     """Check a log and write it into the lake as one Parquet file, replacing an earlier import of the same name.
 
     Raises ImportLogError, and leaves the lake as it was, for a file that cannot be read to its end, missing columns,
-    and values that are not usable, with how many there are and the row of the first.
+    and values that are not usable, with how many there are and the row of the first; LakeError where the lake cannot be
+    written.
     """
     _check_readable(file)
     if not file.name.endswith(SUFFIXES):
@@ -107,17 +109,23 @@ def import_log(file: Path, mapping: Mapping, lake: Lake) -> Imported:
                 f"{file}: no column {', '.join(map(repr, missing))}; the file has {', '.join(table.columns)[:500]}; "
                 f"correct the mapping"
             )
-        partial.parent.mkdir(parents=True, exist_ok=True)
+        with reported(target):
+            partial.parent.mkdir(parents=True, exist_ok=True)
+            partial.touch()
         connection.to_parquet(_parse(table, mapping), partial)
         parsed = connection.read_parquet(partial)
         _check_values(parsed, mapping, file)
         summary = _summarise(parsed, mapping)
-        sync(partial)
-        partial.replace(target)
+        with reported(target):
+            sync(partial)
+            partial.replace(target)
     except duckdb.Error as error:
+        if partial.name in str(error):
+            raise LakeError(f"{target}: cannot be written: {_shorten(str(error))}") from error
         raise ImportLogError(f"{file}: cannot be read: {_shorten(str(error))}") from error
     finally:
-        partial.unlink(missing_ok=True)
+        with suppress(OSError):
+            partial.unlink(missing_ok=True)
         connection.disconnect()
     return summary
 

@@ -9,7 +9,7 @@ from urllib.parse import quote
 
 import httpx
 
-from origin.errors import KvError
+from origin.errors import KvError, KvValueError
 
 MAX_PAIRS = 10_000
 MAX_BYTES = 100_000_000
@@ -37,7 +37,7 @@ class KvClient:
         try:
             return response.content.decode("utf-8")
         except UnicodeDecodeError as error:
-            raise KvError(f"KV holds something else than text under {key}") from error
+            raise KvValueError(f"KV holds something else than text under {key}") from error
 
     def put(self, pairs: Mapping[str, str]) -> int:
         """Write pairs in bulk, and those that were not taken again; returns the bytes of the values.

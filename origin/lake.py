@@ -5,7 +5,6 @@
     imports/<log>.parquet                logs that were imported, one file a log
     models/<version>.json                what was trained
     snapshots/<version>.txt              what was published
-    published.json                       the keys of KV and the hashes of their values
 
 Every file appears whole: it is written under another name, synced, and renamed.
 """
@@ -16,6 +15,7 @@ import fcntl
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import UTC, datetime
 from pathlib import Path
 
 from origin.errors import LakeError
@@ -31,15 +31,19 @@ class Lake:
         self.imports = root / "imports"
         self.models = root / "models"
         self.snapshots = root / "snapshots"
-        self.published = root / "published.json"
 
     def write(self, path: Path, content: bytes) -> None:
-        """Write a file whole or not at all."""
-        path.parent.mkdir(parents=True, exist_ok=True)
+        """Write a file whole or not at all. Raises LakeError where the disk is full or the folder not writable."""
         partial = partial_name(path)
-        partial.write_bytes(content)
-        sync(partial)
-        partial.replace(path)
+        with reported(path):
+            path.parent.mkdir(parents=True, exist_ok=True)
+            try:
+                partial.write_bytes(content)
+                sync(partial)
+                partial.replace(path)
+            except OSError:
+                partial.unlink(missing_ok=True)
+                raise
 
     def latest_model(self) -> Path:
         """The newest trained model. Raises LakeError where none was trained."""
@@ -68,6 +72,16 @@ class Lake:
             yield
 
 
+@contextmanager
+def reported(path: Path) -> Iterator[None]:
+    """Raise what the disk refuses while a file is written as a LakeError that names the file."""
+    try:
+        yield
+    except OSError as error:
+        reason = error.strerror or str(error)
+        raise LakeError(f"{path}: cannot be written ({reason}); see to the space and the rights there") from error
+
+
 def sync(path: Path) -> None:
     """Have the disk hold what was written to a file."""
     with path.open("rb") as file:
@@ -77,3 +91,9 @@ def sync(path: Path) -> None:
 def partial_name(path: Path) -> Path:
     """The name under which a file is written before it is whole."""
     return path.with_name(f".{path.name}.{os.getpid()}.part")
+
+
+def name_moment(now_ms: int) -> str:
+    """A moment as versions begin with it: UTC to the millisecond, in an order that is the order of time."""
+    seconds, milliseconds = divmod(now_ms, 1000)
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y%m%dT%H%M%S}{milliseconds:03d}Z"

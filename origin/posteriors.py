@@ -34,11 +34,12 @@ def fit_strength(decisions: Array, rewards: Array, means: Array, parents: Array 
     The arrays have one shape: counts of each arm, its prior mean μ in (0, 1), and the strength p of the evidence that
     this mean itself rests on. An arm's prior is Beta(μk, (1 − μ)k) with 1/k = 1/κ + 1/p: the spread between arms and
     the uncertainty of the mean add up. Σ ln B(r + μk, n − r + (1−μ)k) − ln B(μk, (1−μ)k) is maximised over ln κ
-    between a strength worth WEAKEST_REWARDS and STRONGEST.
+    between a strength worth WEAKEST_REWARDS and STRONGEST. Without decisions nothing speaks against the parents, where
+    there are any: κ is infinite, so that the arms have their strength. Without parents it is the weakest.
     """
     weakest = WEAKEST_REWARDS / float(np.minimum(means, 1.0 - means).mean())
     if not decisions.any():
-        return weakest
+        return weakest if np.isinf(parents).all() else np.inf
 
     def loss(log_strength: float) -> float:
         strength = combine(np.exp(log_strength), parents)

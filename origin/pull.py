@@ -5,10 +5,10 @@ from __future__ import annotations
 import gzip
 import json
 import zlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Final
 
 import boto3
 from botocore.config import Config as S3Config
@@ -24,38 +24,43 @@ if TYPE_CHECKING:
 FOLDERS = ("events/", "quarantine/")
 SUFFIX = ".ndjson.gz"
 THREADS = 8
+LATEST_MS: Final = 1 << 53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pulled:
-    """What a pull did: objects and lines brought in, and objects that were there already."""
+    """What a pull did: objects and lines brought in, objects that were there already, and for each object that is
+    damaged its key and what is wrong with it."""
 
     objects: int
     lines: int
     known: int
+    damaged: tuple[str, ...] = ()
 
 
 def pull(lake: Lake, settings: Settings) -> Pulled:
     """Download every object of the bucket's events and quarantine that the lake does not hold yet.
 
-    Raises SettingsError, PullError where the bucket cannot be read, and, after everything else was stored, PullError
-    where an object is damaged; such an object is not stored and is tried again by the next pull.
+    An object that is damaged, or whose name leads out of the lake, is not stored; it is named in the result and tried
+    again by the next pull. Raises SettingsError, LakeError, and PullError where the bucket cannot be read.
     """
     client = _connect(settings)
     try:
         keys = list(_list_keys(client, settings.bucket))
     except (BotoCoreError, ClientError) as error:
         raise PullError(f"bucket {settings.bucket}: {error}; check USHER_S3_ENDPOINT and the credentials") from error
-    wanted = [key for key in keys if not (lake.root / key).exists()]
+    safe = [key for key in keys if _is_safe(key)]
+    unsafe = [
+        f"{key!r}: the name leads out of the lake; remove it from the bucket" for key in keys if not _is_safe(key)
+    ]
+    wanted = [key for key in safe if not (lake.root / key).exists()]
     with ThreadPoolExecutor(THREADS) as pool:
         results = list(pool.map(lambda key: _bring(client, settings.bucket, lake, key), wanted))
-    problems = [result for result in results if isinstance(result, str)]
-    if problems:
-        raise PullError(
-            f"{len(problems)} of {len(wanted)} objects could not be read, the others are stored; first: {problems[0]}"
-        )
-    lines = sum(result for result in results if isinstance(result, int))
-    return Pulled(objects=len(wanted), lines=lines, known=len(keys) - len(wanted))
+    lines = [result for result in results if isinstance(result, int)]
+    damaged = [result for result in results if isinstance(result, str)]
+    return Pulled(
+        objects=len(lines), lines=sum(lines), known=len(safe) - len(wanted), damaged=tuple(sorted(unsafe + damaged))
+    )
 
 
 def _connect(settings: Settings) -> S3Client:
@@ -87,13 +92,11 @@ def _list_keys(client: S3Client, bucket: str) -> Iterator[str]:
         for page in paginator.paginate(Bucket=bucket, Prefix=folder):
             for entry in page.get("Contents", []):
                 if entry["Key"].endswith(SUFFIX):  # not the empty objects by which consoles mark folders
-                    yield _safe(entry["Key"])
+                    yield entry["Key"]
 
 
-def _safe(key: str) -> str:
-    if ".." in key.split("/") or key.startswith("/") or "\\" in key:
-        raise PullError(f"object {key!r} has a name that leads out of the lake; remove it from the bucket")
-    return key
+def _is_safe(key: str) -> bool:
+    return ".." not in key.split("/") and not key.startswith("/") and "\\" not in key
 
 
 def _bring(client: S3Client, bucket: str, lake: Lake, key: str) -> int | str:
@@ -101,11 +104,55 @@ def _bring(client: S3Client, bucket: str, lake: Lake, key: str) -> int | str:
     try:
         content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
         lines = gzip.decompress(content).splitlines()
-        for line in lines:
-            json.loads(line)
+        records = [json.loads(line, parse_constant=_refuse) for line in lines]
     except (BotoCoreError, ClientError) as error:
         return f"{key}: {error}"
     except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
         return f"{key}: not gzip-compressed NDJSON ({error})"
+    is_event = key.startswith("events/")
+    for number, record in enumerate(records, 1):
+        problem = _find_problem(record, is_event=is_event)
+        if problem is not None:
+            return f"{key}: line {number}: {problem}; mend the object or remove it from the bucket"
     lake.write(lake.root / key, content)
     return len(lines)
+
+
+def _refuse(constant: str) -> object:
+    raise ValueError(f"{constant} is no JSON")
+
+
+def _find_problem(record: object, *, is_event: bool) -> str | None:
+    """Say what in a line would break every training that reads it."""
+    if not isinstance(record, dict):
+        return "expected a JSON object"
+    if not is_event:
+        return None
+    if not isinstance(record.get("type"), str):
+        return "type: expected a text"
+    if record.get("received_ms") is None:
+        return "received_ms: expected a whole number"
+    for name, (is_right, expected) in _FIELDS.items():
+        value = record.get(name)
+        if value is not None and not is_right(value):
+            return f"{name}: expected {expected}, got {str(value)[:40]!r}"
+    return None
+
+
+def _is_moment(value: object) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value < LATEST_MS
+
+
+def _is_share(value: object) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool) and 0 <= value <= 1
+
+
+# The fields that training reads as something else than text, which anything can be read as.
+_FIELDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
+    "received_ms": (_is_moment, "a whole number"),
+    "happened_ms": (_is_moment, "a whole number"),
+    "propensity": (_is_share, "a number from 0 to 1"),
+    "holdout": (lambda value: isinstance(value, bool), "true or false"),
+    "randomised": (lambda value: isinstance(value, bool), "true or false"),
+    "context": (lambda value: isinstance(value, dict), "an object"),
+}

@@ -1,7 +1,8 @@
-"""Endpoints and secrets: from the environment, or from `.usher/local.env`, which a running local edge writes."""
+"""Endpoints and secrets: from the environment, or else from `.usher/local.env`, which a running local edge writes."""
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 from pydantic import Field, SecretStr, ValidationError
@@ -10,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 from origin.errors import SettingsError
 
 LOCAL_FILE = Path(".usher/local.env")
+PLACES = ("USHER_ACCOUNT", "USHER_NAMESPACE", "USHER_API_TOKEN", "USHER_S3_ENDPOINT", "USHER_KV_URL")
 CLOUDFLARE_API = "https://api.cloudflare.com/client/v4"
 
 
@@ -54,8 +56,14 @@ class Settings(BaseSettings):
 
 
 def read_settings() -> Settings:
-    """Read the settings. Raises SettingsError for values that are not of their type."""
+    """Read the settings; the file only where the environment names no place to publish to or to pull from.
+
+    Otherwise production and a local edge that is running beside would mix. Raises SettingsError for values that are not
+    of their type.
+    """
     try:
+        if any(os.environ.get(name) for name in PLACES):
+            return Settings(_env_file=None)  # type: ignore[call-arg]
         return Settings()
     except ValidationError as error:
         problems = "; ".join(f"USHER_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())

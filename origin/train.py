@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
 from hashlib import sha256
 from typing import Any
 
@@ -17,7 +16,7 @@ import numpy as np
 from origin.config import Config, TouchpointConfig, referenced_attributes
 from origin.decisions import read_decisions
 from origin.errors import LakeError
-from origin.lake import Lake
+from origin.lake import Lake, name_moment
 from origin.posteriors import global_posterior, make_cell, segment_posteriors
 from shared.conditions import Condition, compile_condition
 
@@ -82,7 +81,7 @@ def train(config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
         sources[each.source] = sources.get(each.source, 0) + each.decisions
     digest = sha256(json.dumps([asdict(model) for model in touchpoints.values()]).encode()).hexdigest()[:8]
     model = Model(
-        version=f"{datetime.fromtimestamp(now_ms / 1000, UTC):%Y%m%dT%H%M%SZ}-{digest}",
+        version=f"{name_moment(now_ms)}-{digest}",
         as_of_ms=as_of_ms,
         first_ms=min((each.first_ms for each in used), default=None),
         last_ms=max((each.last_ms for each in used), default=None),

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import argparse
+import fcntl
 import gzip
 import json
 import os
 import random
 import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -26,6 +28,7 @@ from rich.table import Table
 
 from origin.config import load_config
 from scripts.runtime.edge import LOCAL_KEYS, Edge, run_edge
+from shared.snapshot import Snapshot
 
 ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT.parent / "shared" / "data" / "obd"
@@ -87,6 +90,8 @@ def main() -> int:
     started = time.monotonic()
     try:
         with _state(arguments.check) as state:
+            signal.signal(signal.SIGTERM, _interrupt)
+            signal.signal(signal.SIGHUP, _interrupt)
             port = arguments.port if arguments.port is not None else 0 if arguments.check else _free_port(PORT)
             out.print("[bold]1[/] starting the edge: workerd with a Python Worker, KV, queue and bucket")
             variables = {"SNAPSHOT_TTL_MS": "1000"}
@@ -103,6 +108,11 @@ def main() -> int:
     except KeyboardInterrupt:
         out.print("\nstopped")
     return 0
+
+
+def _interrupt(*_: object) -> None:
+    """End as Ctrl-C does, so that nothing is left behind."""
+    raise KeyboardInterrupt
 
 
 def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
@@ -126,7 +136,8 @@ def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     if second == first:
         raise DemoError("the retrain published nothing new")
     _await_version(edge, state / "lake", usher, second)
-    out.print(f"   the edge now decides by [bold]{second}[/], without a restart")
+    out.print(f"   the edge now decides by [bold]{second}[/], without a restart:")
+    _compare(edge, first, second)
     return {
         "imported_logs": imported,
         "visitors": versions,
@@ -148,12 +159,20 @@ def _state(check: bool) -> Iterator[Path]:
             yield Path(folder)
         return
     folder_path = ROOT / ".usher" / "demo"
-    shutil.rmtree(folder_path, ignore_errors=True)
-    folder_path.mkdir(parents=True)
-    try:
-        yield folder_path
-    finally:
-        LOCAL_ENV.unlink(missing_ok=True)
+    folder_path.parent.mkdir(exist_ok=True)
+    with (folder_path.parent / "demo.lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            raise DemoError(
+                "a demo already runs in this folder; stop it first (scripts/demo --check may run beside it)"
+            ) from error
+        shutil.rmtree(folder_path, ignore_errors=True)
+        folder_path.mkdir()
+        try:
+            yield folder_path
+        finally:
+            LOCAL_ENV.unlink(missing_ok=True)
 
 
 def _commander(environment: dict[str, str]) -> Callable[..., None]:
@@ -260,6 +279,26 @@ def _show(exposures: list[dict[str, object]]) -> None:
     out.print(table)
 
 
+def _compare(edge: Edge, first: str, second: str) -> None:
+    """Show how the probabilities of the hero's variants have moved from one snapshot to the next."""
+    table = Table()
+    names: list[str] = []
+    rows = []
+    for version in (first, second):
+        text = httpx.get(f"{edge.environment()['USHER_KV_URL']}/values/snapshot:{version}").raise_for_status().text
+        snapshot = Snapshot.from_text(text)
+        cell = snapshot.cell("hero", "global", "")
+        if cell is None:
+            raise DemoError(f"the snapshot {version} has no posteriors for hero")
+        names = [variant.name for variant in snapshot.touchpoint("hero").variants]
+        rows.append((version, [f"{probability:.1%}" for probability in cell.probabilities]))
+    for name in ("hero, all visitors", *names):
+        table.add_column(name, no_wrap=True)
+    for version, shares in rows:
+        table.add_row(version, *shares)
+    out.print(table)
+
+
 def _await_version(edge: Edge, lake: Path, usher: Callable[..., None], version: str) -> None:
     """Visit until an exposure says that the new snapshot decided it."""
     deadline = time.monotonic() + PATIENCE_S
@@ -299,6 +338,7 @@ def _free_port(wanted: int) -> int:
         try:
             probe.bind(("127.0.0.1", wanted))
         except OSError:
+            out.print(f"   port {wanted} is taken, so the shop gets another one")
             return 0
     return wanted
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from hashlib import sha256
 from typing import Final
 
 from shared.choice import win_race
 from shared.constraints import raise_to_floors, relax_floors
-from shared.policy import thompson_probabilities
 from shared.snapshot import Cell, Snapshot, Touchpoint
 from shared.uniform import uniform
 
@@ -22,6 +22,7 @@ DAY_MS: Final = 86_400_000
 # Why a variant was shown. The sentence is for the visitor who asks.
 REASONS: Final[Mapping[str, str]] = {
     "chosen": "it was drawn by how well each alternative has done so far",
+    "kept": "it was drawn earlier in this visit, and stays the same for its rest",
     "holdout": "you belong to the group that always sees the standard page, so that we can measure the difference",
     "nothing_eligible": "none of the alternatives is meant for this visit",
     "no_posterior": "there is no score for this place yet",
@@ -66,6 +67,39 @@ class Unit:
     session_ms: int
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Frozen:
+    """A decision as the visitor's cookie keeps it for the rest of its epoch.
+
+    `excluded` is the digest of the variants that targeting had removed: where it differs, the decision is made anew.
+    """
+
+    touchpoint: str
+    epoch: str
+    excluded: str
+    variant: str
+    propensity: float
+    level: str
+    cell: str
+    snapshot: str
+
+
+def freeze(decision: Decision) -> Frozen | None:
+    """What to keep of a decision: nothing where nothing was drawn."""
+    if not decision.randomised:
+        return None
+    return Frozen(
+        touchpoint=decision.touchpoint,
+        epoch=decision.epoch,
+        excluded=_digest(decision.excluded),
+        variant=decision.variant,
+        propensity=decision.propensity,
+        level=decision.level,
+        cell=decision.cell,
+        snapshot=decision.snapshot,
+    )
+
+
 def is_in_holdout(site: str, unit: str, holdout_share: float) -> bool:
     """Whether a unit is never personalised: by a salt of its own, so independent of every touchpoint and snapshot."""
     return uniform(site, "holdout", unit) < holdout_share
@@ -76,8 +110,15 @@ def segments_of(snapshot: Snapshot, attributes: Mapping[str, object]) -> tuple[s
     return tuple(segment.name for segment in snapshot.header.segments if segment.condition(attributes, {}))
 
 
-def decide(touchpoint: str, unit: Unit, snapshot: Snapshot, attributes: Mapping[str, object], now_ms: int) -> Decision:
-    """Decide one touchpoint for one unit.
+def decide(
+    touchpoint: str,
+    unit: Unit,
+    snapshot: Snapshot,
+    attributes: Mapping[str, object],
+    now_ms: int,
+    frozen: Frozen | None = None,
+) -> Decision:
+    """Decide one touchpoint for one unit, or repeat the decision that was `frozen` while its epoch lasts.
 
     `attributes` is the namespace that targeting conditions and segments read. Raises KeyError for a touchpoint that
     the snapshot does not hold, and InvalidSnapshot where its record is damaged; nothing else.
@@ -86,11 +127,15 @@ def decide(touchpoint: str, unit: Unit, snapshot: Snapshot, attributes: Mapping[
     epoch = _epoch_key(place.epoch, unit, snapshot.version, now_ms)
     holdout = is_in_holdout(snapshot.header.site, unit.id, snapshot.header.holdout_share)
     eligible = _eligible(place, attributes)
+    if frozen is not None and not holdout:
+        kept = _repeat(frozen, place, unit, epoch, eligible)
+        if kept is not None:
+            return kept
     cell = _finest_cell(place, snapshot, attributes)
     if cell is None or not eligible:
         reason = "holdout" if holdout else "no_posterior" if cell is None else "nothing_eligible"
         return _default(place, unit, epoch, snapshot.version, holdout=holdout, reason=reason, eligible=eligible)
-    served, relaxations = _served_distribution(place, cell, eligible)
+    served, relaxations = _served_distribution(place, cell, eligible, snapshot)
     excluded = _excluded(place, eligible)
     if holdout:
         index, propensity, reason = place.default, 1.0, "holdout"
@@ -115,6 +160,35 @@ def decide(touchpoint: str, unit: Unit, snapshot: Snapshot, attributes: Mapping[
         relaxations=relaxations,
         reason=reason,
         snapshot=snapshot.version,
+    )
+
+
+def _repeat(frozen: Frozen, place: Touchpoint, unit: Unit, epoch: str, eligible: list[int]) -> Decision | None:
+    """The frozen decision, or None where its epoch is over, targeting has changed, or its variant is gone.
+
+    It is the same draw, so it keeps its propensity and snapshot; the vector of probabilities was logged with the first.
+    """
+    index = place.index_of(frozen.variant)
+    excluded = _excluded(place, eligible)
+    if frozen.epoch != epoch or frozen.excluded != _digest(excluded) or index not in eligible or index is None:
+        return None
+    return Decision(
+        touchpoint=place.name,
+        unit=unit.id,
+        epoch=epoch,
+        variant=frozen.variant,
+        variant_index=index,
+        propensity=frozen.propensity,
+        eligible=_names(place, eligible),
+        excluded=excluded,
+        probabilities=(),
+        level=frozen.level,
+        cell=frozen.cell,
+        holdout=False,
+        randomised=True,
+        relaxations=(),
+        reason="kept",
+        snapshot=frozen.snapshot,
     )
 
 
@@ -182,15 +256,21 @@ def _finest_cell(place: Touchpoint, snapshot: Snapshot, attributes: Mapping[str,
     return cell if cell is not None else snapshot.cell(place.name, "global", "")
 
 
-def _served_distribution(place: Touchpoint, cell: Cell, eligible: list[int]) -> tuple[list[float], tuple[str, ...]]:
+def _served_distribution(
+    place: Touchpoint, cell: Cell, eligible: list[int], snapshot: Snapshot
+) -> tuple[list[float], tuple[str, ...]]:
     """The distribution over the eligible variants after floors, and the names of the constraints that were relaxed."""
     if len(eligible) == len(place.variants):
         thompson = list(cell.probabilities)
     else:
-        thompson = thompson_probabilities([cell.means[i] for i in eligible], [cell.sds[i] for i in eligible])
+        thompson = snapshot.probabilities_among(place.name, cell, tuple(eligible))
     floors = [place.variants[i].floor for i in eligible]
     relaxed = relax_floors(floors)
     return raise_to_floors(thompson, relaxed), () if relaxed == floors else ("floors",)
+
+
+def _digest(excluded: tuple[str, ...]) -> str:
+    return sha256("|".join(excluded).encode("utf-8", "surrogatepass")).hexdigest()[:8] if excluded else ""
 
 
 def _excluded(place: Touchpoint, eligible: list[int]) -> tuple[str, ...]:

@@ -1,9 +1,10 @@
 """Events: what the edge logs and the browser reports, one JSON object each.
 
 Two types so far. An `exposure` is a decision whose slot was really written; a `goal` is something the visitor did that
-a touchpoint's configuration counts as reward. Common fields: `event_id` (unique; the lake deduplicates by it),
-`created_ms` (the client's clock), `sent_ms` (the client's clock when the batch left), `received_ms` (the edge's clock),
-`visitor`. The time an event happened is `received − (sent − created)`, which cancels a wrong client clock.
+a touchpoint's configuration counts as reward. Common fields: `event_id` (unique within its visitor; the lake
+deduplicates by both), `created_ms` (the client's clock), `sent_ms` (the client's clock when the batch left),
+`received_ms` (the edge's clock), `visitor`. An event happened at `received − (sent − created)`, which cancels a
+wrong client clock.
 """
 
 from __future__ import annotations
@@ -17,7 +18,6 @@ from shared.errors import InvalidEvent
 from shared.parse import Reader
 
 SCHEMA: Final = 1
-TYPES: Final = ("exposure", "goal")
 LATEST_MS: Final = 1 << 53
 MAX_ID: Final = 100
 MAX_AGE_MS: Final = 30 * 86_400_000

@@ -15,9 +15,10 @@ from typing import Final
 from shared.conditions import Condition, compile_condition
 from shared.errors import InvalidSnapshot, InvalidValue
 from shared.parse import Reader, load_json
+from shared.policy import thompson_probabilities
 
 FORMAT: Final = 1
-LEVELS: Final = ("segment", "global")
+MOST_ELIGIBLE_SETS: Final = 1_000
 EPOCHS: Final = ("session", "day", "week", "snapshot", "forever")
 
 
@@ -134,7 +135,7 @@ class Snapshot:
     `touchpoint` and `cell` when that one record is.
     """
 
-    __slots__ = ("_cells", "_lines", "_touchpoints", "header", "version")
+    __slots__ = ("_among", "_cells", "_lines", "_touchpoints", "header", "version")
 
     def __init__(self, header: Header, lines: Mapping[str, str]) -> None:
         self.header = header
@@ -142,6 +143,7 @@ class Snapshot:
         self._lines = lines
         self._touchpoints: dict[str, Touchpoint] = {}
         self._cells: dict[tuple[str, str, str], Cell | None] = {}
+        self._among: dict[tuple[str, str, str, tuple[int, ...]], list[float]] = {}
 
     @classmethod
     def from_text(cls, text: str) -> Snapshot:
@@ -185,6 +187,20 @@ class Snapshot:
             cell = _read_cell(level, name, len(self.touchpoint(touchpoint).variants), _load(line, place), place)
         self._cells[key] = cell
         return cell
+
+    def probabilities_among(self, touchpoint: str, cell: Cell, eligible: tuple[int, ...]) -> list[float]:
+        """The Thompson probabilities of a cell's eligible variants (their indices) where targeting has removed others.
+
+        Kept for the snapshot's life, since the same few sets come again and again; the oldest goes when there are many.
+        """
+        key = (touchpoint, cell.level, cell.name, eligible)
+        found = self._among.get(key)
+        if found is None:
+            found = thompson_probabilities([cell.means[i] for i in eligible], [cell.sds[i] for i in eligible])
+            if len(self._among) >= MOST_ELIGIBLE_SETS:
+                del self._among[next(iter(self._among))]
+            self._among[key] = found
+        return list(found)
 
 
 def write_snapshot(header: Mapping[str, object], records: Mapping[str, Mapping[str, object]]) -> str:

@@ -11,15 +11,29 @@ SCRIPT: Final = """(() => {
   const view = document.currentScript?.dataset.view;
   const hex = (byte) => byte.toString(16).padStart(2, "0");
   const id = () => Array.from(crypto.getRandomValues(new Uint8Array(16)), hex).join("");
-  const track = (name, touchpoint) => {
-    const now = Date.now();
-    const body = JSON.stringify({
-      sent_ms: now,
-      events: [{ type: "goal", event_id: id(), name, touchpoint, page_view: view, created_ms: now }],
-    });
-    const request = { method: "POST", body, keepalive: true, headers: { "content-type": "application/json" } };
-    fetch("/_usher/events", request).catch(() => navigator.sendBeacon("/_usher/events", body));
+  const load = () => {
+    try { return JSON.parse(sessionStorage.getItem("usher") ?? "[]"); } catch { return []; }
   };
+  const store = (events) => {
+    try { sessionStorage.setItem("usher", JSON.stringify(events.slice(-50))); } catch {}
+  };
+  // An event stays until the edge has said that it has it; it is sent again under the same id.
+  const send = () => {
+    const events = load();
+    if (!events.length) return;
+    const body = JSON.stringify({ sent_ms: Date.now(), events });
+    const request = { method: "POST", body, keepalive: true, headers: { "content-type": "application/json" } };
+    fetch("/_usher/events", request).then(({ status }) => {
+      if (status === 429 || status >= 500) return;
+      const sent = new Set(events.map((event) => event.event_id));
+      store(load().filter((event) => !sent.has(event.event_id)));
+    }, () => {});
+  };
+  const track = (name, touchpoint) => {
+    store([...load(), { type: "goal", event_id: id(), name, touchpoint, page_view: view, created_ms: Date.now() }]);
+    send();
+  };
+  send();
   addEventListener("click", (event) => {
     const goal = event.target.closest?.("[data-usher-goal]");
     if (goal) track(goal.dataset.usherGoal, goal.closest("[data-usher]")?.dataset.usher);

@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Final
 
 import js
@@ -23,7 +24,7 @@ from worker.plan import PagePlan, expose, plan_page, read_preview, touchpoints_o
 from worker.snapshots import SnapshotStore
 from worker.storage import pack_batch, to_messages
 from worker.upstream import CACHE_HEADERS, REMOVED_REQUEST_HEADERS, VALIDATORS, is_rewritable
-from worker.visitor import COOKIE, continue_visit, read_visitor, without_cookie, write_visitor
+from worker.visitor import COOKIE, continue_visit, read_visitor, remember, without_cookie, write_visitor
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -35,7 +36,7 @@ if TYPE_CHECKING:
 EXPOSURE_TIMER_S: Final = 20.0
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
 
-# What the isolate keeps between requests: plain data only.
+# What the isolate keeps between requests. No request awaits here what belongs to another.
 _store: SnapshotStore | None = None
 _keys: dict[str, Keys] = {}
 _open_pages: dict[int, OpenPage] = {}
@@ -45,7 +46,7 @@ _page_numbers = 0
 class OpenPage:
     """A page on its way to the browser: what was decided for whom, and which slots' handlers have run."""
 
-    __slots__ = ("context", "finished", "html", "now_ms", "page_view", "plan", "script", "visitor", "written")
+    __slots__ = ("context", "end", "html", "now_ms", "page_view", "plan", "script", "visitor", "written")
 
     def __init__(
         self, plan: PagePlan, visitor: Visitor, context: Mapping[str, str], page_view: str, now_ms: int
@@ -58,7 +59,7 @@ class OpenPage:
         self.html = [slot.html for slot in plan.slots]
         self.script = client.script_tag(page_view)
         self.written: list[int] = []
-        self.finished: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+        self.end = js.Promise.withResolvers()
 
     def exposures(self) -> list[Exposure]:
         """The exposure of every slot that was written."""
@@ -89,18 +90,24 @@ def _write_slot(page: int, slot: int, element: Any) -> None:
 
 
 def _add_script(page: int, element: Any) -> None:
-    """HTMLRewriter's handler of the page's head."""
+    """HTMLRewriter's handler of the page's head, whose end tag HTML may leave out: the script goes to its start."""
     try:
-        element.append(_open_pages[page].script, _as_html)
+        opened = _open_pages[page]
+        element.prepend(opened.script, _as_html)
+        opened.script = ""
     except Exception as error:  # noqa: BLE001 - as above
         _log("script_failed", repr(error))
 
 
-def _end_page(page: int, *_: Any) -> None:
-    """HTMLRewriter's handler of the document's end, and the listener of the client's abort."""
-    opened = _open_pages.get(page)
-    if opened is not None and not opened.finished.done():
-        opened.finished.set_result(None)
+def _end_page(page: int, end: Any) -> None:
+    """HTMLRewriter's handler of the document's end: the last chance for the script where the page had no head tag."""
+    try:
+        opened = _open_pages[page]
+        if opened.script:
+            end.append(opened.script, _as_html)
+        opened.end.resolve()
+    except Exception as error:  # noqa: BLE001 - as above
+        _log("end_failed", repr(error))
 
 
 def _object(**fields: Any) -> Any:
@@ -132,7 +139,19 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     async def fetch(self, request: Any) -> Any:
         """Answer a request. Whatever fails here, the page itself gets through."""
+        self.ctx.passThroughOnException()
         request = getattr(request, "js_object", request)
+        try:
+            return await self._route(request)
+        except Exception as error:  # noqa: BLE001 - the last resort: the page without us
+            self._count("request_failed", repr(error))
+        try:
+            return await _fetch_upstream(self.bindings, request, request.url)
+        except Exception as error:  # noqa: BLE001 - there is no page to be had
+            self._count("upstream_failed", repr(error))
+            return _respond("The site cannot be reached. Please try again later.\n", 502, "text/plain; charset=utf-8")
+
+    async def _route(self, request: Any) -> Any:
         url = js.URL.new(request.url)
         path = url.pathname
         if path == intake.PATH:
@@ -166,17 +185,18 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             self.ctx.waitUntil(loading)
         else:
             loading = None
-        names = touchpoints_on(store.snapshot, path) if store.snapshot is not None else None
-        may_be_page = names is None and "text/html" in (request.headers.get("accept") or "")
+        names = _names_on(store, path)
+        may_be_page = names is None and "text/html" in (_text(request.headers.get("accept")) or "")
         if not names and not may_be_page:
             return await _fetch_upstream(self.bindings, request, request.url)
         response = await _fetch_upstream(self.bindings, _whole_page_request(request), request.url)
         if store.snapshot is None and loading is not None:
             await self._wait_for_first_snapshot(loading)
-        if store.snapshot is not None and names is None:
-            names = touchpoints_on(store.snapshot, path)
+        if names is None:
+            names = _names_on(store, path)
+        headers = response.headers
         if names == [] or not is_rewritable(
-            response.status, response.headers.get("content-type"), response.headers.get("content-encoding")
+            response.status, _text(headers.get("content-type")), _text(headers.get("content-encoding"))
         ):
             return response
         if store.snapshot is None or names is None:
@@ -190,24 +210,29 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
     def _personalise(
         self, request: Any, url: Any, snapshot: Snapshot, names: list[str], response: Any, now_ms: int
     ) -> Any:
-        get_header = request.headers.get
+        def header(name: str) -> str | None:
+            return _text(get(name))
+
+        get = request.headers.get
         keys = self._read_keys()
-        opted_out = snapshot.header.honour_gpc and get_header("sec-gpc") == "1"
+        opted_out = snapshot.header.honour_gpc and header("sec-gpc") == "1"
         if request.method == "HEAD" or opted_out or keys is None:
             return _with_headers(response, None)
-        visitor, problem = read_visitor(get_header("cookie"), keys)
+        visitor, problem = read_visitor(header("cookie"), keys)
         if problem is not None:
             self._count(problem)
         visitor = continue_visit(visitor, now_ms, os.urandom)
-        context = read_context(request.url, get_header, snapshot.header.attributes)
-        forced = read_preview(keys, url.searchParams.get(PREVIEW_PARAMETER)) if url.search else {}
-        plan = plan_page(names, snapshot, visitor.as_unit(), context, now_ms, forced=forced)
+        context = read_context(request.url, header, snapshot.header.attributes)
+        forced = read_preview(keys, _text(url.searchParams.get(PREVIEW_PARAMETER))) if url.search else {}
+        plan = plan_page(names, snapshot, visitor, context, now_ms, forced=forced)
         for failure in plan.failures:
             self._count(failure)
+        visitor = remember(visitor, [slot.decision for slot in plan.slots])
         page = OpenPage(plan, visitor, context, f"{now_ms:x}-{os.urandom(8).hex()}", now_ms)
-        return _with_headers(self._rewrite(request, page, response), write_visitor(visitor, keys))
+        is_shown = header("sec-purpose") is None  # a page fetched ahead of its time is not shown yet
+        return _with_headers(self._rewrite(request, page, response, is_shown), write_visitor(visitor, keys))
 
-    def _rewrite(self, request: Any, page: OpenPage, response: Any) -> Any:
+    def _rewrite(self, request: Any, page: OpenPage, response: Any, is_shown: bool) -> Any:
         global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
         _page_numbers += 1
         number = _page_numbers
@@ -216,23 +241,23 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             handler = _object(element=_write_slot_proxy.bind(None, number, index))
             rewriter.on(f'[data-usher="{slot.decision.touchpoint}"]', handler)
         rewriter.on("head", _object(element=_add_script_proxy.bind(None, number)))
-        end = _end_page_proxy.bind(None, number)
-        rewriter.onDocument(_object(end=end))
-        request.signal.addEventListener("abort", end)
+        rewriter.onDocument(_object(end=_end_page_proxy.bind(None, number)))
+        request.signal.addEventListener("abort", page.end.resolve)
         rewritten = rewriter.transform(response)
         _open_pages[number] = page
-        self.ctx.waitUntil(self._expose_at_end(number, page))
+        self.ctx.waitUntil(self._expose_at_end(number, page, is_shown))
         return rewritten
 
-    async def _expose_at_end(self, number: int, page: OpenPage) -> None:
+    async def _expose_at_end(self, number: int, page: OpenPage, is_shown: bool) -> None:
         """Log the slots that were written, once the page has ended, the client has left, or time is up."""
         try:
-            await asyncio.wait_for(page.finished, EXPOSURE_TIMER_S)
+            await asyncio.wait_for(page.end.promise, EXPOSURE_TIMER_S)
         except TimeoutError:
             self._count("exposure_timer")
         finally:
             del _open_pages[number]
-        await self._enqueue(to_messages([each.to_dict() for each in page.exposures()], ()))
+        if is_shown:
+            await self._enqueue(to_messages([each.to_dict() for each in page.exposures()], ()))
 
     # What is published
 
@@ -262,26 +287,30 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
     async def _take_events(self, request: Any) -> Any:
         if request.method != "POST":
             return _refuse(intake.Refusal(status=405, code="method", remedy="send a POST request"))
-        get_header = request.headers.get
+        get = request.headers.get
         refusal = intake.check_headers(
-            get_header("content-type"), get_header("content-encoding"), get_header("content-length")
+            _text(get("content-type")), _text(get("content-encoding")), _text(get("content-length"))
         )
         if refusal is not None:
             return _refuse(refusal)
         keys = self._read_keys()
         if keys is None:
             return _refuse(intake.Refusal(status=503, code="no_keys", remedy="try again later"), retry_after_s=60)
-        body = (await request.arrayBuffer()).to_bytes()
-        if len(body) > intake.MAX_BODY_BYTES:
+        store, now_ms = _store_of(self.bindings), int(js.Date.now())
+        if store.is_due(now_ms):
+            self.ctx.waitUntil(self._refresh(store, now_ms))
+        body = await _read_at_most(request.body, intake.MAX_BODY_BYTES)
+        if body is None:
             return _refuse(intake.too_large())
-        now_ms = int(js.Date.now())
-        snapshot = _store_of(self.bindings).snapshot
-        if get_header("sec-gpc") == "1" and (snapshot is None or snapshot.header.honour_gpc):
+        snapshot = store.snapshot
+        if _text(get("sec-gpc")) == "1" and (snapshot is None or snapshot.header.honour_gpc):
             return _respond("", 204, None)
-        visitor, _ = read_visitor(get_header("cookie"), keys)
+        visitor, _ = read_visitor(_text(get("cookie")), keys)
+        if visitor is None:
+            remedy = "send the cookie of a page that Usher answered"
+            return _refuse(intake.Refusal(status=401, code="no_visitor", remedy=remedy))
         goals = snapshot.header.goals if snapshot is not None else None
-        visitor_id = visitor.id if visitor is not None else None
-        result = intake.read_batch(body, visitor=visitor_id, received_ms=now_ms, goals=goals)
+        result = intake.read_batch(body, visitor=visitor.id, received_ms=now_ms, goals=goals)
         if isinstance(result, intake.Refusal):
             return _refuse(result)
         messages = to_messages([goal.to_dict() for goal in result.accepted], result.quarantined)
@@ -318,8 +347,38 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         """Count a failure by its reason: a structured line in the log, and a data point where there is a dataset."""
         _log(reason, detail)
         dataset = getattr(self.bindings, "COUNTERS", None)
-        if dataset is not None:
+        if dataset is None:
+            return
+        with suppress(Exception):  # counting a failure must not make another
             dataset.writeDataPoint(_object(indexes=js.Array.of(reason), doubles=js.Array.of(1)))
+
+
+def _text(value: Any) -> str | None:
+    """What JavaScript gave as a string, or None: its null is no None in every version of the runtime."""
+    return value if isinstance(value, str) else None
+
+
+def _names_on(store: SnapshotStore, path: str) -> list[str] | None:
+    """The touchpoints of a page: none where nothing is published, None where that is not known yet."""
+    if store.snapshot is not None:
+        return touchpoints_on(store.snapshot, path)
+    return [] if store.is_published is False else None
+
+
+async def _read_at_most(stream: Any, limit: int) -> bytes | None:
+    """Read a body to its end, or give up (None) as soon as it exceeds the limit."""
+    if not stream:
+        return b""
+    reader = stream.getReader()
+    chunks = []
+    left = limit
+    while not (step := await reader.read()).done:
+        left -= step.value.byteLength
+        if left < 0:
+            await reader.cancel()
+            return None
+        chunks.append(step.value.to_bytes())
+    return b"".join(chunks)
 
 
 def _store_of(env: Any) -> SnapshotStore:
@@ -343,7 +402,7 @@ def _whole_page_request(request: Any) -> Any:
     headers = js.Headers.new(request.headers)
     for name in REMOVED_REQUEST_HEADERS:
         headers.delete(name)
-    cookies = headers.get("cookie")
+    cookies = _text(headers.get("cookie"))
     if cookies and COOKIE in cookies:
         rest = without_cookie(cookies, COOKIE)
         headers.set("cookie", rest) if rest else headers.delete("cookie")
@@ -354,8 +413,9 @@ def _fetch_upstream(env: Any, request: Any, url: str) -> Any:
     """Start the fetch of a page or file; returns the promise of the response."""
     upstream = getattr(env, "UPSTREAM", None)
     if upstream:
-        parts = js.URL.new(url)
-        target = js.URL.new(parts.pathname + parts.search, upstream)
+        parts, target = js.URL.new(url), js.URL.new(upstream)
+        target.pathname = parts.pathname  # set part by part: a path like //host must not become another host
+        target.search = parts.search
         return js.fetch(js.Request.new(target.href, request), _object(redirect="manual"))
     assets = getattr(env, "ASSETS", None)
     return assets.fetch(request) if assets is not None else js.fetch(request)

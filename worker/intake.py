@@ -57,10 +57,10 @@ def too_large() -> Refusal:
     return Refusal(status=413, code="too_large", remedy=f"send at most {MAX_BODY_BYTES} bytes a request")
 
 
-def read_batch(body: bytes, *, visitor: str | None, received_ms: int, goals: tuple[str, ...] | None) -> Batch | Refusal:
+def read_batch(body: bytes, *, visitor: str, received_ms: int, goals: tuple[str, ...] | None) -> Batch | Refusal:
     """Read a request body: `{"sent_ms": …, "events": […]}`.
 
-    `visitor` is the id from the signed cookie; without one every event is quarantined. `goals` as in `read_goal`.
+    `visitor` is the id from the signed cookie. `goals` as in `read_goal`.
     """
     try:
         reader = Reader(load_json(body.decode("utf-8"), lenient=True), "", InvalidEvent)
@@ -76,14 +76,12 @@ def read_batch(body: bytes, *, visitor: str | None, received_ms: int, goals: tup
 
 
 def _judge(
-    events: Sequence[object], visitor: str | None, sent_ms: int, received_ms: int, goals: tuple[str, ...] | None
+    events: Sequence[object], visitor: str, sent_ms: int, received_ms: int, goals: tuple[str, ...] | None
 ) -> Batch:
     accepted = []
     quarantined = []
     for index, event in enumerate(events):
         try:
-            if visitor is None:
-                raise InvalidEvent(f"events[{index}]", "the request carries no valid visitor cookie")
             accepted.append(
                 read_goal(
                     event,

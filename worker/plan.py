@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from shared.decision import Decision, Unit, decide, preview, segments_of
+from shared.decision import Decision, decide, preview, segments_of
 from shared.errors import InvalidSnapshot
 from shared.events import Exposure
 from shared.paths import path_matches
 from shared.signing import PREVIEW_PURPOSE, Keys, verify
 from shared.snapshot import Snapshot
+from worker.visitor import Visitor
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -42,7 +43,7 @@ def touchpoints_on(snapshot: Snapshot, path: str) -> list[str]:
 def plan_page(
     names: list[str],
     snapshot: Snapshot,
-    unit: Unit,
+    visitor: Visitor,
     attributes: Mapping[str, object],
     now_ms: int,
     *,
@@ -50,16 +51,18 @@ def plan_page(
 ) -> PagePlan:
     """Decide every touchpoint of a page; one that fails shows its default and is counted, the others go on.
 
-    `forced` maps touchpoints to the variant that a preview link asks for.
+    What is frozen for the visitor is repeated. `forced` maps touchpoints to the variant that a preview link asks for.
     """
     slots = []
     failures = []
+    unit = visitor.as_unit()
+    frozen = {each.touchpoint: each for each in visitor.frozen}
     for name in names:
         try:
             place = snapshot.touchpoint(name)
             wanted = place.index_of(forced[name]) if name in forced else None
             if wanted is None:
-                decision = decide(name, unit, snapshot, attributes, now_ms)
+                decision = decide(name, unit, snapshot, attributes, now_ms, frozen.get(name))
             else:
                 decision = preview(place, wanted, unit, snapshot.version)
             slots.append(Slot(decision=decision, html=place.variants[decision.variant_index].html))

@@ -27,6 +27,7 @@ class SnapshotStore:
         self.snapshot: Snapshot | None = None
         self.ttl_ms = ttl_ms
         self.confirmed_ms = 0
+        self.is_published: bool | None = None
         self._next_look_ms = 0
 
     def is_due(self, now_ms: int) -> bool:
@@ -50,6 +51,7 @@ class SnapshotStore:
 
     async def _read(self, kv_get: KvGet) -> str | None:
         pointer = await kv_get(POINTER_KEY)
+        self.is_published = pointer is not None
         if pointer is None:
             return "nothing_published"
         try:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import httpx
 import pytest
 
@@ -44,9 +46,21 @@ def test_one_bad_event_of_three_goes_to_quarantine_with_its_reason(shop: World, 
     assert kept["reason"] == rejected["reason"]
 
 
-def test_events_without_a_visitor_are_quarantined(shop: World) -> None:
+def test_events_without_a_visitor_are_refused_and_not_stored(shop: World) -> None:
     answer = shop.browser().report("hero_click")
-    assert answer.json()["quarantined"][0]["reason"] == "events[0]: the request carries no valid visitor cookie"
+    assert (answer.status_code, answer.json()["error"]) == (401, "no_visitor")
+
+
+def test_a_body_without_a_length_is_read_up_to_the_limit(shop: World, browser: Browser) -> None:
+    sent = now_ms()
+    event = {"type": "goal", "event_id": "chunked", "name": "hero_click", "created_ms": sent}
+    body = json.dumps({"sent_ms": sent, "events": [event]}).encode()
+    headers = {"content-type": "application/json", "cookie": browser.cookie}
+    url = shop.edge.url + "/_usher/events"
+    answer = httpx.post(url, content=iter([body[:20], body[20:]]), headers=headers)
+    assert (answer.status_code, answer.json()) == (202, {"accepted": 1, "quarantined": []})
+    answer = httpx.post(url, content=(b" " * 10_000 for _ in range(10)), headers=headers)
+    assert (answer.status_code, answer.json()["error"]) == (413, "too_large")
 
 
 @pytest.mark.parametrize(
@@ -68,9 +82,9 @@ def test_events_without_a_visitor_are_quarantined(shop: World) -> None:
     ],
 )
 def test_what_is_no_batch_is_refused_with_a_code_and_a_remedy(
-    shop: World, headers: dict[str, str], body: bytes, status: int, code: str
+    shop: World, browser: Browser, headers: dict[str, str], body: bytes, status: int, code: str
 ) -> None:
-    answer = httpx.post(shop.edge.url + "/_usher/events", content=body, headers=headers)
+    answer = httpx.post(shop.edge.url + "/_usher/events", content=body, headers={**headers, "cookie": browser.cookie})
     assert answer.status_code == status
     assert answer.json()["error"] == code
     assert answer.json()["remedy"]
@@ -81,7 +95,9 @@ def test_a_get_request_is_refused(shop: World) -> None:
 
 
 def test_events_under_global_privacy_control_are_taken_and_forgotten(shop: World) -> None:
-    browser = shop.browser(sec_gpc="1")
+    browser = shop.browser()
+    browser.get("/")
+    browser.headers["sec-gpc"] = "1"
     assert browser.report("hero_click", event_id="gpc-1").status_code == 204
     other = shop.browser()
     other.get("/")

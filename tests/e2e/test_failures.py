@@ -45,6 +45,12 @@ def set_faults(world: World, **faults: dict[str, object]) -> None:
     httpx.post(f"{world.edge.url}/_test/faults", content=json.dumps(named)).raise_for_status()
 
 
+def asked(world: World, method: str) -> int:
+    """How often a faulty method was called since its fault was ordered."""
+    counts = httpx.post(f"{world.edge.url}/_test/asked").json()
+    return int(counts.get(method, 0))
+
+
 def publishable(world: World) -> tuple[str, str]:
     model = train(world.config, world.lake, now_ms(), now_ms())
     version, text = make_snapshot(world.config, model, now_ms())
@@ -55,17 +61,17 @@ def point_to(world: World, version: str) -> None:
     world.kv.put({POINTER_KEY: json.dumps({"snapshot": version, "published_ms": 1, "confirmed_ms": 1})})
 
 
-def assert_own_page(world: World, reason: str) -> None:
+def assert_own_page(world: World, reason: str, cache_control: str = "private, no-cache") -> None:
     response = world.browser().get("/")
     assert response.status_code == 200
     assert response.content == PAGE
     assert "set-cookie" not in response.headers
-    assert response.headers["cache-control"] == "private, no-cache"
+    assert response.headers["cache-control"] == cache_control
     eventually(lambda: world.edge.counted(reason) or None, f"the counter {reason}")
 
 
 def test_an_empty_kv(world: World) -> None:
-    assert_own_page(world, "nothing_published")
+    assert_own_page(world, "nothing_published", "public, max-age=0, must-revalidate")
 
 
 def test_a_pointer_to_a_snapshot_that_is_not_there(world: World) -> None:
@@ -95,8 +101,10 @@ def test_a_snapshot_of_an_unknown_format(world: World) -> None:
 
 def test_a_slow_kv(world: World) -> None:
     world.retrain()
-    set_faults(world, SCORES_get={"delay_ms": 3_000})
-    assert "set-cookie" in world.browser().get("/").headers, "the isolate serves the last good snapshot meanwhile"
+    set_faults(world, SCORES_get={"delay_ms": 10_000})
+    eventually(lambda: (world.browser().get("/") and asked(world, "SCORES.get")) or None, "a refresh under way")
+    response = httpx.get(world.edge.url, headers={"accept": "text/html"}, timeout=5)
+    assert "set-cookie" in response.headers, "the isolate serves the last good snapshot meanwhile"
 
 
 def test_a_kv_that_is_slow_from_the_start(world: World) -> None:
@@ -160,6 +168,7 @@ def test_a_bucket_that_fails_gets_the_batch_again_and_nothing_is_lost_or_doubled
     browser = world.browser()
     browser.get("/")
     browser.report("hero_click", event_id="kept")
+    eventually(lambda: asked(world, "LAKE.put") or None, "a failed put")
     set_faults(world)
     found = world.events(lambda event: event.get("event_id") == "kept")
     assert len(found) == 1

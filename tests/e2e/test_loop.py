@@ -9,6 +9,8 @@ from pathlib import Path
 import pytest
 
 from origin.config import Config
+from origin.preview import preview_link
+from origin.train import train
 from scripts.runtime.edge import run_edge
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Cell, Snapshot
 from tests.e2e.world import DAY_MS, World, make_world, now_ms
@@ -69,6 +71,19 @@ def test_the_loop_closes(empty_world: World) -> None:
     assert isinstance(probabilities, list) and isinstance(eligible, list)
     assert event["propensity"] == probabilities[eligible.index(event["variant"])]
     assert probabilities[names.index(LIKED)] == pytest.approx(max(cell.probabilities), abs=0.15)
+
+
+def test_a_click_on_a_previewed_variant_rewards_nobody(empty_world: World) -> None:
+    world = empty_world
+    world.retrain()
+    browser = world.browser()
+    browser.get("/")
+    page = browser.get(preview_link(world.config, world.settings, "/", "hero", "craft"))
+    view = page.text.partition('data-view="')[2].partition('"')[0]
+    browser.report("hero_click", "hero", event_id="on-preview", page_view=view)
+    world.events(lambda event: event.get("event_id") == "on-preview")
+    model = train(world.config, world.lake, now_ms() + 2 * DAY_MS, now_ms())
+    assert model.touchpoints["hero"].rewards == 0
 
 
 def test_the_same_data_publishes_nothing_again(empty_world: World) -> None:

@@ -28,8 +28,10 @@ class Upstream(BaseHTTPRequestHandler):
 
     protocol_version = "HTTP/1.1"
     seen: ClassVar[list[dict[str, str]]] = []
+    paths: ClassVar[list[str]] = []
 
     def do_GET(self) -> None:
+        self.paths.append(self.path)
         self.seen.append({name.lower(): value for name, value in self.headers.items()})
         kind = self.path.partition("?")[2].partition("&")[0]
         body = PAGE.encode()
@@ -41,6 +43,7 @@ class Upstream(BaseHTTPRequestHandler):
             "json": (200, b'{"a":1}', {"content-type": "application/json", "etag": '"j1"'}),
             "missing": (404, body, {"content-type": HTML}),
             "moved": (302, b"", {"location": "/elsewhere"}),
+            "unclosed": (200, f"<html><head><title>x</title><body>{SLOT}".encode(), {"content-type": "text/html"}),
             "headless": (200, SLOT.encode(), {"content-type": "text/html"}),
         }
         if kind == "slow":
@@ -125,7 +128,7 @@ def test_a_page_of_html_is_rewritten_and_else_unchanged(site: World, kind: str) 
     inner, _, tail = rest.partition("</section>")
     assert inner in variants_html(site)
     assert tail == "<p>ä &amp; ö</p></body></html>"
-    assert head.startswith("<!doctype html><html><head><title>Käse</title><script src=")
+    assert head.startswith("<!doctype html><html><head><script src=")
     assert "etag" not in response.headers
     assert response.headers["cache-control"] == "private, no-cache"
 
@@ -138,9 +141,35 @@ def test_a_page_in_another_ascii_compatible_charset_stays_in_it(site: World) -> 
     assert "<p>ä &amp; ö</p>".encode("latin-1") in personalised(site, "latin").content
 
 
-def test_a_page_without_a_head_is_rewritten_too(site: World) -> None:
-    inner = personalised(site, "headless").text.removeprefix('<section data-usher="hero">').removesuffix("</section>")
+@pytest.mark.parametrize("kind", ["headless", "unclosed"])
+def test_a_page_without_head_tags_is_rewritten_too_and_has_the_script_once(site: World, kind: str) -> None:
+    text = personalised(site, kind).text
+    inner = text.partition('<section data-usher="hero">')[2].partition("</section>")[0]
     assert inner in variants_html(site)
+    assert text.count("/_usher/usher.js") == 1
+
+
+@pytest.mark.parametrize("path", ["//other.invalid/?plain", "/%5C%5Cother.invalid/?plain", "///other.invalid?plain"])
+def test_a_path_that_looks_like_another_host_stays_with_the_upstream(site: World, path: str) -> None:
+    host, port = site.edge.url.removeprefix("http://").split(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=20)
+    try:
+        connection.request("GET", path, headers={"accept": "text/html"})
+        response = connection.getresponse()
+        assert response.status == 200
+        assert b"<title>K" in response.read()
+    finally:
+        connection.close()
+    assert Upstream.paths[-1].startswith("/")
+    assert "other.invalid" in Upstream.paths[-1]
+
+
+def test_an_upstream_that_is_down_is_a_plain_502(site: World) -> None:
+    del site
+    with run_edge(variables={"UPSTREAM": "http://127.0.0.1:9"}, options={"assets": False}) as edge:
+        response = httpx.get(edge.url, headers={"accept": "text/html"})
+        assert response.status_code == 502
+        assert "Traceback" not in response.text
 
 
 @pytest.mark.parametrize(

@@ -203,6 +203,28 @@ def test_retrain_goes_from_the_bucket_to_kv_and_status_tells(live: Usher, s3: S3
     assert unchanged == f"unchanged {found[1]} stays live: the same content is published already"
 
 
+def test_a_damaged_object_is_an_error_and_stops_no_learning(live: Usher, s3: S3Client, settings: Settings) -> None:
+    bad = ["events/a.ndjson.gz", "quarantine/b.ndjson.gz"]
+    for key, content in {**pack([exposure(1), goal(1)]), **dict.fromkeys(bad, b"not packed")}.items():
+        s3.put_object(Bucket=settings.bucket, Key=key, Body=content)
+    result = live("retrain", "--as-of", CLOSED)
+    assert [line.partition(": ")[0] for line in failure(result).splitlines()] == bad
+    pulled, trained, published = result.stdout.splitlines()
+    assert pulled == "pulled 1 new objects with 2 events (0 known)"
+    assert trained.startswith("trained hero: 1 decisions, 1 rewards, ")
+    assert published.startswith("published ")
+    result = live("pull")
+    assert [line.partition(": ")[0] for line in failure(result).splitlines()] == bad
+    assert result.stdout.splitlines() == ["pulled 0 new objects with 0 events (1 known)"]
+
+
+def test_publish_says_what_it_replaced(live: Usher, kv: KvClient) -> None:
+    kv.put({"current": "garbage"})
+    _, _, note, published = said(live("retrain"))
+    assert note == "note the key current holds 'garbage', not a pointer to a snapshot; written anew"
+    assert published.startswith("published ")
+
+
 def test_train_and_publish_are_the_parts_of_retrain(live: Usher) -> None:
     assert "no model yet; run usher train" in failure(live("publish"))
     said(live("train"))
@@ -231,7 +253,7 @@ def test_publish_mends_what_status_found_missing(live: Usher, kv: KvClient) -> N
     said(live("train"))
     [line] = said(live("publish"))
     version = line.split()[1].rstrip(":")
-    kv.put({"current": dump_pointer(f"20200101T000000Z-{version.split('-')[1]}")})
+    kv.put({"current": dump_pointer(f"20200101T000000000Z-{version.split('-')[1]}")})
     assert "which KV does not hold; run usher publish" in failure(live("status"))
     said(live("publish"))
     assert said(live("status"))[0].startswith("live: ")

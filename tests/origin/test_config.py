@@ -8,7 +8,7 @@ from typing import Any, get_args
 
 import pytest
 
-from origin.config import Config, Epoch, config_json_schema, load_config, referenced_attributes
+from origin.config import BUILT_IN_ATTRIBUTES, Config, Epoch, config_json_schema, load_config, referenced_attributes
 from origin.errors import ConfigError, OriginError
 from shared.snapshot import EPOCHS
 
@@ -208,6 +208,29 @@ MISTAKES = [
         '"craft"',
         '"a b"',
         f'touchpoints.hero.variants[1].name: "a b" is not allowed; {NAME_RULE}, such as name = "summer"',
+    ),
+    (
+        '["/"]',
+        '["/", "/größe/a%20b/*"]',
+        'touchpoints.hero.pages[1]: "/größe/a%20b/*" never matches: browsers encode it; write '
+        '"/gr%C3%B6%C3%9Fe/a%20b/*"',
+    ),
+    *(
+        (
+            "[goals.signup]",
+            f'[goals.signup]\n[attributes.{name}]\nquery = "q"',
+            f"attributes.{name}: is built in; give your attribute another name, such as my_{name}",
+        )
+        for name in BUILT_IN_ATTRIBUTES
+    ),
+    *(
+        (
+            "[goals.signup]",
+            f'[goals.signup]\n[attributes.a]\nheader = "{header}"',
+            f'attributes.a.header: "{header}" holds secrets, and attributes are logged with every decision; name '
+            "another header",
+        )
+        for header in ("cookie", "authorization", "Cookie", "AUTHORIZATION")
     ),
     (
         '"craft"',

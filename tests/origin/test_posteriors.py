@@ -98,6 +98,15 @@ def test_a_segment_without_data_has_the_global_mean() -> None:
         assert ((alphas + betas)[row] <= parent[0] + parent[1]).all()
 
 
+@pytest.mark.parametrize("scale", [0.01, 1.0, 10_000.0])
+def test_segments_without_any_data_have_the_global_posterior(scale: float) -> None:
+    parent = global_posterior(DECISIONS * scale, REWARDS * scale)
+    none = np.zeros((2, 5))
+    alphas, betas = segment_posteriors(none, none, parent)
+    np.testing.assert_allclose(alphas, np.tile(parent[0], (2, 1)))
+    np.testing.assert_allclose(betas, np.tile(parent[1], (2, 1)))
+
+
 @pytest.mark.parametrize("total", [30.0, 3_000.0, 3_000_000.0])
 @pytest.mark.parametrize("rewarded", [0.0, 1.0])
 def test_nothing_or_everything_rewarded_leaves_the_variants_alike(total: float, rewarded: float) -> None:

@@ -57,7 +57,7 @@ def test_the_snapshot_holds_the_configuration_and_the_models_cells(
     version, text = make_snapshot(config, better, LATER_MS)
     snapshot = Snapshot.from_text(text)
     header, hero = snapshot.header, snapshot.touchpoint("hero")
-    assert version.startswith(f"{datetime.fromtimestamp(LATER_MS / 1000, UTC):%Y%m%dT%H%M%SZ}-")
+    assert version.startswith(f"{datetime.fromtimestamp(LATER_MS / 1000, UTC):%Y%m%dT%H%M%S}000Z-")
     assert (header.site, header.holdout_share, header.goals, header.created_ms) == ("shop", 0.1, ("click",), LATER_MS)
     assert [segment.name for segment in header.segments] == ["mobile", "desktop"]
     assert [(each.name, each.html, each.floor) for each in hero.variants] == [
@@ -181,16 +181,6 @@ def test_the_same_content_is_confirmed_and_not_written_again(
     assert len(list(lake.snapshots.iterdir())) == 1
 
 
-def test_the_same_content_is_written_again_where_kv_lost_it(
-    config: Config, model: Model, lake: Lake, kv: KvClient
-) -> None:
-    version, _ = make_snapshot(config, model, NOON_MS)
-    kv.put({"current": dump_pointer(version)})
-    done = publish(config, model, lake, kv, LATER_MS)
-    assert done.changed
-    assert Snapshot.from_text(kv.get(f"snapshot:{done.version}") or "").version == done.version
-
-
 def test_a_change_of_the_configuration_alone_is_published(
     config: Config, model: Model, lake: Lake, kv: KvClient
 ) -> None:
@@ -231,14 +221,55 @@ def test_a_model_that_the_edge_could_not_read_is_refused(
 @pytest.mark.parametrize(
     "text", ["garbage", "[]", "{}", '{"snapshot": 5}', '{"snapshot": null}', '{"snapshot": ""}', ""]
 )
-def test_a_pointer_that_is_none_is_an_error_and_stays(
+def test_a_pointer_that_is_none_is_written_anew(
     config: Config, model: Model, lake: Lake, kv: KvClient, text: str
 ) -> None:
     kv.put({"current": text})
-    with pytest.raises(PublishError) as caught:
-        publish(config, model, lake, kv, NOON_MS)
-    assert str(caught.value) == f"the key current holds {text!r}, not a pointer to a snapshot"
-    assert kv.get("current") == text
+    done = publish(config, model, lake, kv, NOON_MS)
+    assert done.changed
+    assert done.replaced == f"the key current holds {text!r}, not a pointer to a snapshot"
+    assert read_pointer(kv) == Pointer(version=done.version, published_ms=NOON_MS, confirmed_ms=NOON_MS)
+
+
+@pytest.mark.parametrize("name", ["current", "snapshot"])
+def test_what_is_no_text_is_written_anew(
+    config: Config, model: Model, lake: Lake, kv: KvClient, faulty_kv: KvClient, proxy: Proxy, name: str
+) -> None:
+    publish(config, model, lake, kv, NOON_MS)
+    spoilt: list[str] = []
+
+    def spoil_once(call: Call, forward: Forward) -> Answer:
+        answer = forward(call)
+        if call.method != "GET" or not call.name.startswith(name) or spoilt:
+            return answer
+        spoilt.append(call.name)
+        return dataclasses.replace(answer, body=b"\xff")
+
+    proxy.rule = spoil_once
+    done = publish(config, model, lake, faulty_kv, LATER_MS)
+    assert done.changed
+    assert done.replaced is not None and done.replaced.startswith(f"KV holds something else than text under {name}")
+
+
+@pytest.mark.parametrize("damage", ["lost", "nonsense", "cut", "other version", "other records"])
+def test_the_same_content_is_written_again_where_kv_holds_it_damaged(
+    config: Config, model: Model, lake: Lake, kv: KvClient, damage: str
+) -> None:
+    version, text = make_snapshot(config, model, NOON_MS)
+    key = f"snapshot:{version}"
+    stored, problem = {
+        "lost": (None, "was missing"),
+        "nonsense": ("garbage", "held what is no snapshot (header: "),
+        "cut": (text[: text.rindex("\n", 0, -1)], "held what is no snapshot (header.records: "),
+        "other version": (text.replace(version, "v9"), "held the version v9"),
+        "other records": (text.replace("craft", "draft"), "held other records than its version names"),
+    }[damage]
+    kv.put({"current": dump_pointer(version), **({key: stored} if stored is not None else {})})
+    done = publish(config, model, lake, kv, LATER_MS)
+    assert done.changed
+    assert done.replaced is not None and done.replaced.startswith(f"the key {key} {problem}")
+    assert kv.get(done.keys[0]) == make_snapshot(config, model, LATER_MS)[1]
+    assert publish(config, model, lake, kv, LATER_MS).replaced is None
 
 
 def test_the_version_is_the_moment_and_a_hash_of_the_content(config: Config, model: Model) -> None:

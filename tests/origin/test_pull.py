@@ -21,6 +21,7 @@ from tests.origin.shop import MakeSettings, exposure, goal, pack
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
+GOOD = b'{"type": "goal", "received_ms": 1}\n'
 DAMAGED = "events/2026-11-22/04/damaged.ndjson.gz"
 
 
@@ -58,7 +59,7 @@ def test_every_object_arrives_once_and_byte_for_byte(
 def test_more_objects_than_one_page_of_the_listing_arrive(
     s3: S3Client, lake: Lake, settings: Settings, make_settings: MakeSettings, proxy: Proxy
 ) -> None:
-    put(s3, settings, {f"events/2026-11-22/04/{i}.ndjson.gz": gzip.compress(b"{}\n") for i in range(3)})
+    put(s3, settings, {f"events/2026-11-22/04/{i}.ndjson.gz": gzip.compress(GOOD) for i in range(3)})
 
     listing: list[bytes] = []
 
@@ -98,23 +99,61 @@ def test_what_consoles_leave_to_mark_a_folder_is_passed_over(
         gzip.compress(b'{"a": 1}\n{"a"\n'),
         gzip.compress(b'{"a": "\xff"}\n'),
         gzip.compress(b"[" * 100_000),
+        gzip.compress(b'{"type": "goal", "received_ms": NaN}\n'),
     ],
-    ids=["cut", "nonsense", "flipped", "not packed", "no json", "no utf-8", "too deep"],
+    ids=["cut", "nonsense", "flipped", "not packed", "no json", "no utf-8", "too deep", "no number"],
 )
 def test_a_damaged_object_is_named_and_comes_once_it_is_mended(
     s3: S3Client, lake: Lake, settings: Settings, objects: dict[str, bytes], content: bytes
 ) -> None:
     put(s3, settings, {**objects, DAMAGED: content})
-    with pytest.raises(PullError) as caught:
-        pull(lake, settings)
-    assert str(caught.value).startswith(
-        f"1 of 4 objects could not be read, the others are stored; first: {DAMAGED}: not gzip-compressed NDJSON ("
-    )
+    done = pull(lake, settings)
+    assert (done.objects, done.lines, done.known, len(done.damaged)) == (3, 4, 0, 1)
+    assert done.damaged[0].startswith(f"{DAMAGED}: not gzip-compressed NDJSON (")
     assert files_of(lake) == objects
-    mended = gzip.compress(b'{"a": 1}\n')
+    mended = gzip.compress(GOOD)
     put(s3, settings, {DAMAGED: mended})
     assert pull(lake, settings) == Pulled(objects=1, lines=1, known=3)
     assert files_of(lake) == {**objects, DAMAGED: mended}
+
+
+def test_a_damaged_object_of_the_quarantine_is_named_too(s3: S3Client, lake: Lake, settings: Settings) -> None:
+    put(s3, settings, {"quarantine/a.ndjson.gz": b"x", "quarantine/b.ndjson.gz": gzip.compress(b"[]\n")})
+    done = pull(lake, settings)
+    assert done.damaged[0].startswith("quarantine/a.ndjson.gz: not gzip-compressed NDJSON (")
+    assert done.damaged[1].startswith("quarantine/b.ndjson.gz: line 1: expected a JSON object; ")
+    assert done.objects == 0
+
+
+@pytest.mark.parametrize(
+    ("line", "problem"),
+    [
+        (b"[]", "expected a JSON object"),
+        (b'"goal"', "expected a JSON object"),
+        (b'{"received_ms": 1}', "type: expected a text"),
+        (b'{"type": 5, "received_ms": 1}', "type: expected a text"),
+        (b'{"type": "exposure"}', "received_ms: expected a whole number"),
+        (b'{"type": "exposure", "received_ms": "soon"}', "received_ms: expected a whole number, got 'soon'"),
+        (b'{"type": "exposure", "received_ms": true}', "received_ms: expected a whole number, got 'True'"),
+        (b'{"type": "exposure", "received_ms": 1e99}', "received_ms: expected a whole number, got '1e+99'"),
+        (b'{"type": "goal", "received_ms": 1, "happened_ms": ""}', "happened_ms: expected a whole number, got ''"),
+        (b'{"type": "x", "received_ms": 1, "propensity": "p"}', "propensity: expected a number from 0 to 1, got 'p'"),
+        (b'{"type": "x", "received_ms": 1, "holdout": "no"}', "holdout: expected true or false, got 'no'"),
+        (b'{"type": "x", "received_ms": 1, "randomised": 3}', "randomised: expected true or false, got '3'"),
+        (b'{"type": "x", "received_ms": 1, "context": "x"}', "context: expected an object, got 'x'"),
+    ],
+)
+def test_an_event_that_would_break_every_training_is_refused(
+    s3: S3Client, lake: Lake, settings: Settings, line: bytes, problem: str
+) -> None:
+    put(s3, settings, {DAMAGED: gzip.compress(GOOD + line + b"\n")})
+    assert pull(lake, settings) == Pulled(
+        objects=0,
+        lines=0,
+        known=0,
+        damaged=(f"{DAMAGED}: line 2: {problem}; mend the object or remove it from the bucket",),
+    )
+    assert not lake.root.exists()
 
 
 def through(proxy: Proxy, settings: Settings, make_settings: MakeSettings) -> Settings:
@@ -129,16 +168,16 @@ def test_a_name_that_leads_out_of_the_lake_is_refused(
 ) -> None:
     """HTTP clients straighten such paths, so the listing is changed on its way."""
     plain = "events/plain.ndjson.gz"
-    put(s3, settings, {plain: gzip.compress(b"{}\n")})
+    put(s3, settings, {plain: gzip.compress(GOOD)})
 
     def rename(call: Call, forward: Forward) -> Answer:
         answer = forward(call)
         return replace(answer, body=answer.body.replace(quote(plain, "").encode(), quote(name, "").encode()))
 
     proxy.rule = rename
-    with pytest.raises(PullError) as caught:
-        pull(lake, through(proxy, settings, make_settings))
-    assert str(caught.value) == (f"object {name!r} has a name that leads out of the lake; remove it from the bucket")
+    assert pull(lake, through(proxy, settings, make_settings)).damaged == (
+        f"{name!r}: the name leads out of the lake; remove it from the bucket",
+    )
     assert not lake.root.exists()
 
 

@@ -26,6 +26,18 @@ def test_the_environment_wins_over_the_file_of_a_local_edge(monkeypatch: pytest.
     assert settings.bucket == "of-the-environment"
 
 
+@pytest.mark.parametrize("name", ["ACCOUNT", "NAMESPACE", "API_TOKEN", "S3_ENDPOINT", "KV_URL"])
+def test_the_file_of_a_local_edge_does_not_mix_with_another_place(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    LOCAL_FILE.parent.mkdir()
+    LOCAL_FILE.write_text("\n".join(f"USHER_{field.upper()}=of-the-file" for field in Settings.model_fields))
+    monkeypatch.setenv(f"USHER_{name}", "of-the-environment")
+    settings = read_settings()
+    assert "of-the-file" not in settings.model_dump_json()
+    assert settings.keys is None
+    monkeypatch.setenv(f"USHER_{name}", "")
+    assert read_settings().bucket == "of-the-file"
+
+
 def test_cloudflares_own_url_is_made_of_account_and_namespace(monkeypatch: pytest.MonkeyPatch) -> None:
     for name in ("ACCOUNT", "NAMESPACE", "API_TOKEN"):
         monkeypatch.setenv(f"USHER_{name}", name.lower())

@@ -129,9 +129,15 @@ def test_a_model_is_read_back_as_it_was(config: Config, lake: Lake) -> None:
 def test_the_newest_run_is_the_latest_whatever_moment_it_was_trained_for(config: Config, lake: Lake) -> None:
     store(lake, [exposure(1)])
     train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS)
-    second = train(config, lake, NOON_MS, NEXT_DAY_MS + 1_000)
+    second = train(config, lake, NOON_MS, NEXT_DAY_MS + 1)
     assert read_latest_model(lake) == second
     assert len(list(lake.models.iterdir())) == 2
+
+
+def test_two_runs_in_one_second_are_in_their_order(config: Config, lake: Lake) -> None:
+    versions = [train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS + after).version for after in (0, 9, 90, 999, 1000)]
+    assert versions == sorted(versions)
+    assert [version.split("-")[0][-4:] for version in versions] == ["000Z", "009Z", "090Z", "999Z", "000Z"]
 
 
 def test_the_same_data_gives_the_same_model(config: Config, lake: Lake) -> None:

@@ -2,11 +2,22 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from scipy import stats
 
-from shared.decision import DAY_MS, REASONS, Decision, Unit, decide, is_in_holdout, preview, segments_of
+from shared.decision import (
+    DAY_MS,
+    REASONS,
+    Decision,
+    Unit,
+    decide,
+    freeze,
+    is_in_holdout,
+    preview,
+    segments_of,
+)
 from shared.errors import InvalidSnapshot
 from shared.policy import thompson_probabilities
 from shared.snapshot import Snapshot, write_snapshot
@@ -298,6 +309,12 @@ def test_a_preview_shows_the_named_variant_and_is_left_out_of_learning(site: Sna
     assert decision == replace(decision, propensity=1.0, snapshot="v1")
 
 
+def repeated(site: Snapshot) -> Decision:
+    frozen = freeze(ask(site))
+    assert frozen is not None
+    return decide("hero", Unit(id=TREATED, session_ms=5), site, PHONE, NOW_MS, frozen)
+
+
 def test_every_reason_has_a_sentence_for_the_visitor(
     site: Snapshot, site_header: Record, site_records: Records
 ) -> None:
@@ -311,6 +328,7 @@ def test_every_reason_has_a_sentence_for_the_visitor(
         ask(site, holdout_unit(site)).reason,
         ask(site, touchpoint="banner").reason,
         ask(nobody).reason,
+        repeated(site).reason,
         preview(site.touchpoint("hero"), 0, Unit(id="u", session_ms=1), "v1").reason,
     }
     assert reasons == set(REASONS)
@@ -325,3 +343,44 @@ def test_an_unknown_touchpoint_is_a_key_error_and_a_damaged_one_invalid(
     with pytest.raises(InvalidSnapshot) as raised:
         ask(damaged)
     assert str(raised.value) == "cell:hero:global:.means[0]: expected a number, got the text 'x'"
+
+
+@pytest.mark.parametrize(
+    ("change", "why"),
+    [
+        ({"epoch": "session 4"}, "the session is over"),
+        ({"excluded": "0eab8a0a"}, "targeting had removed others"),
+        ({"variant": "gone"}, "its variant is gone"),
+    ],
+)
+def test_a_frozen_decision_that_no_longer_holds_is_made_anew(site: Snapshot, change: dict[str, Any], why: str) -> None:
+    frozen = freeze(ask(site))
+    assert frozen is not None
+    unit = Unit(id=TREATED, session_ms=5)
+    again = decide("hero", unit, site, PHONE, NOW_MS, replace(frozen, **change))
+    assert again == ask(site), why
+
+
+def test_the_holdout_stays_the_holdout_whatever_was_frozen(site: Snapshot) -> None:
+    frozen = freeze(ask(site))
+    unit = Unit(id=holdout_unit(site), session_ms=5)
+    assert decide("hero", unit, site, PHONE, NOW_MS, frozen).reason == "holdout"
+
+
+def test_the_same_eligible_set_is_integrated_once_and_the_oldest_of_many_goes(
+    site_header: Record, site_records: Records, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    calls = []
+
+    def counted(means: list[float], sds: list[float]) -> list[float]:
+        calls.append(len(means))
+        return thompson_probabilities(means, sds)
+
+    monkeypatch.setattr("shared.snapshot.thompson_probabilities", counted)
+    monkeypatch.setattr("shared.snapshot.MOST_ELIGIBLE_SETS", 2)
+    snapshot = remade(site_header, site_records)
+    cell = snapshot.cell("hero", "global", "")
+    assert cell is not None
+    for eligible in [(0, 1), (0, 1), (0, 2), (1, 2), (0, 2), (0, 1)]:
+        assert sum(snapshot.probabilities_among("hero", cell, eligible)) == pytest.approx(1.0, abs=1e-12)
+    assert len(calls) == 4

@@ -8,7 +8,7 @@ from copy import deepcopy
 import pytest
 
 from shared.errors import InvalidSnapshot
-from shared.snapshot import EPOCHS, FORMAT, LEVELS, Pointer, Snapshot, write_snapshot
+from shared.snapshot import EPOCHS, FORMAT, Pointer, Snapshot, write_snapshot
 
 Record = dict[str, object]
 Records = dict[str, Record]
@@ -304,8 +304,7 @@ def test_the_text_form_is_one_json_document_a_line(site_header: Record, site_rec
     assert [line.partition("\t")[0] for line in rest] == list(site_records)
 
 
-def test_levels_and_epochs_are_the_documented_ones() -> None:
-    assert LEVELS == ("segment", "global")
+def test_the_epochs_are_the_documented_ones() -> None:
     assert set(EPOCHS) == {"session", "day", "week", "snapshot", "forever"}
 
 

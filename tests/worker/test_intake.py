@@ -19,11 +19,11 @@ NOW_MS = 1_700_000_000_000
 CLICK: dict[str, object] = {"type": "goal", "event_id": "e-1", "name": "order", "created_ms": NOW_MS - 5}
 
 
-def read(body: bytes, visitor: str | None = "v-1") -> Batch | Refusal:
+def read(body: bytes, visitor: str = "v-1") -> Batch | Refusal:
     return read_batch(body, visitor=visitor, received_ms=NOW_MS + 100, goals=("order",))
 
 
-def batch_of(*events: object, visitor: str | None = "v-1", sent_ms: object = NOW_MS) -> Batch:
+def batch_of(*events: object, visitor: str = "v-1", sent_ms: object = NOW_MS) -> Batch:
     batch = read(json.dumps({"sent_ms": sent_ms, "events": events}).encode(), visitor)
     assert isinstance(batch, Batch)
     return batch
@@ -86,15 +86,6 @@ def test_a_bad_event_goes_to_quarantine_and_the_good_ones_beside_it_are_kept() -
         "quarantined": [{"index": 1, "reason": reasons[0]}, {"index": 2, "reason": reasons[1]}],
     }
     assert batch.quarantined[1] == {"index": 2, "reason": reasons[1], "received_ms": NOW_MS + 100, "event": "7"}
-
-
-def test_without_a_visitor_every_event_is_quarantined() -> None:
-    batch = batch_of(CLICK, CLICK, visitor=None)
-    assert batch.accepted == ()
-    assert [record["reason"] for record in batch.quarantined] == [
-        "events[0]: the request carries no valid visitor cookie",
-        "events[1]: the request carries no valid visitor cookie",
-    ]
 
 
 def test_an_empty_batch_is_fine() -> None:

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.decision import Unit
+from shared.decision import Decision, Unit
 from shared.signing import read_keys, sign
 from worker.visitor import (
     COOKIE,
@@ -13,6 +13,7 @@ from worker.visitor import (
     continue_visit,
     read_cookie,
     read_visitor,
+    remember,
     without_cookie,
     write_visitor,
 )
@@ -100,9 +101,7 @@ def test_a_forged_cookie_gives_no_visitor_and_is_counted(value: str) -> None:
     assert read_visitor(f"{COOKIE}={value}", KEYS) == (None, "visitor_cookie_forged")
 
 
-@pytest.mark.parametrize(
-    "text", ["2!v-1!v-0!1000!2000", "1!v-1!v-0!1000", "1!v-1!v-0!1000!2000!3", "1!v-1!v-0!x!2000", "1!v-1!v-0!1!-2", ""]
-)
+@pytest.mark.parametrize("text", ["2!v-1!v-0!1000!2000", "1!v-1!v-0!1000", "1!v-1!v-0!x!2000", "1!v-1!v-0!1!-2", ""])
 def test_a_genuine_cookie_of_another_version_gives_no_visitor_and_is_counted(text: str) -> None:
     header = f"{COOKIE}={sign(KEYS, PURPOSE, text)}"
     assert read_visitor(header, KEYS) == (None, "visitor_cookie_unknown_version")
@@ -132,3 +131,72 @@ def test_a_view_after_thirty_idle_minutes_begins_a_session_of_the_same_visitor()
 
 def test_decisions_are_made_for_the_unit_and_not_for_the_visitor() -> None:
     assert VISITOR.as_unit() == Unit(id="v-0", session_ms=1_000)
+
+
+def decided(touchpoint: str = "hero", **changes: object) -> Decision:
+    fields: dict[str, object] = {
+        "touchpoint": touchpoint,
+        "unit": "u",
+        "epoch": "session 5",
+        "variant": "craft",
+        "variant_index": 1,
+        "propensity": 0.1 + 0.2,
+        "eligible": ("house", "craft"),
+        "excluded": (),
+        "probabilities": (0.7, 0.3),
+        "level": "segment",
+        "cell": "vip",
+        "holdout": False,
+        "randomised": True,
+        "relaxations": (),
+        "reason": "chosen",
+        "snapshot": "20261122T154000000Z-0123456789ab",
+    }
+    return Decision(**{**fields, **changes})  # type: ignore[arg-type]
+
+
+def kept(visitor: Visitor) -> Visitor:
+    cookie = write_visitor(visitor, KEYS).partition(";")[0]
+    read, problem = read_visitor(cookie, KEYS)
+    assert read is not None and problem is None
+    return read
+
+
+@pytest.mark.parametrize("epoch", ["session 5", "session 4", "day 19000", "week 3", "snapshot v_1", "forever"])
+def test_a_frozen_decision_comes_back_from_the_cookie_to_the_last_bit(epoch: str) -> None:
+    visitor = remember(Visitor(id="v", unit="u", session_ms=5, seen_ms=6), [decided(epoch=epoch, excluded=("a", "b"))])
+    assert kept(visitor) == visitor
+    [frozen] = visitor.frozen
+    assert (frozen.epoch, frozen.variant, frozen.propensity) == (epoch, "craft", 0.30000000000000004)
+
+
+def test_what_was_not_drawn_is_not_frozen() -> None:
+    visitor = Visitor(id="v", unit="u", session_ms=5, seen_ms=6)
+    assert remember(visitor, [decided(holdout=True, randomised=False)]).frozen == ()
+
+
+def test_a_preview_leaves_what_is_frozen_as_it_was() -> None:
+    visitor = remember(Visitor(id="v", unit="u", session_ms=5, seen_ms=6), [decided()])
+    assert remember(visitor, [decided(variant="offer", reason="preview", randomised=False)]) == visitor
+
+
+def test_a_new_decision_replaces_that_of_its_touchpoint_and_no_other() -> None:
+    visitor = remember(Visitor(id="v", unit="u", session_ms=5, seen_ms=6), [decided("hero"), decided("pick")])
+    changed = remember(visitor, [decided("hero", variant="offer")])
+    assert {each.touchpoint: each.variant for each in changed.frozen} == {"hero": "offer", "pick": "craft"}
+
+
+def test_twenty_touchpoints_fit_into_a_cookie_and_more_never_exceed_it() -> None:
+    visitor = Visitor(id="v" * 22, unit="u" * 22, session_ms=1_800_000_000_000, seen_ms=1_800_000_000_000)
+    many = remember(visitor, [decided(f"touchpoint-{i}") for i in range(60)])
+    cookie = write_visitor(many, KEYS)
+    assert len(cookie) <= 4_096
+    assert len(kept(many).frozen) >= 20
+
+
+@pytest.mark.parametrize("part", ["hero", "a*b*c", "hero*s**craft*much*global**v1", "*******"])
+def test_a_part_of_another_version_is_passed_over(part: str) -> None:
+    cookie = f"{COOKIE}={sign(KEYS, PURPOSE, f'1!v!u!5!6!{part}')}"
+    visitor, problem = read_visitor(cookie, KEYS)
+    assert visitor == Visitor(id="v", unit="u", session_ms=5, seen_ms=6)
+    assert problem is None

@@ -41,6 +41,11 @@ def _snapshot(name: str) -> Snapshot:
     return _parsed[name]
 
 
+def _visitor(i: int) -> Visitor:
+    unit = _unit(i)
+    return Visitor(id=unit.id, unit=unit.id, session_ms=unit.session_ms, seen_ms=NOW_MS)
+
+
 def _unit(i: int) -> Unit:
     return Unit(id=f"unit-{i}", session_ms=NOW_MS)
 
@@ -59,13 +64,13 @@ def _decide(name: str) -> Case:
 
 def _plan(name: str) -> Case:
     snapshot = _snapshot(name)
-    return lambda i: plan_page(touchpoints_on(snapshot, "/"), snapshot, _unit(i), DESKTOP, NOW_MS, forced={})
+    return lambda i: plan_page(touchpoints_on(snapshot, "/"), snapshot, _visitor(i), DESKTOP, NOW_MS, forced={})
 
 
 def _log(name: str) -> Case:
     """Turn a page's decisions into exposures and queue messages."""
     snapshot = _snapshot(name)
-    plan = plan_page(touchpoints_on(snapshot, "/"), snapshot, _unit(0), DESKTOP, NOW_MS, forced={})
+    plan = plan_page(touchpoints_on(snapshot, "/"), snapshot, _visitor(0), DESKTOP, NOW_MS, forced={})
 
     def call(i: int) -> object:
         view = f"view-{i}"

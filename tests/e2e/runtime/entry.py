@@ -10,18 +10,20 @@ from __future__ import annotations
 
 import asyncio
 import json
+from collections.abc import Callable
 from typing import Any
 
 import js
 from vectors.check import check_all
 
-from shared.decision import Unit
 from shared.snapshot import Snapshot
 from worker import entry, intake
 from worker.entry import Default as Usher
 from worker.plan import plan_page
+from worker.visitor import Visitor
 
 _faults: dict[str, Any] = {}
+_asked: dict[str, int] = {}
 
 
 class _Faulty:
@@ -38,6 +40,8 @@ class _Faulty:
             return real
 
         async def failing(*arguments: Any) -> Any:
+            name = f"{self._name}.{method}"
+            _asked[name] = _asked.get(name, 0) + 1
             if "delay_ms" in fault:
                 await asyncio.sleep(fault["delay_ms"] / 1000)
             if "error" in fault:
@@ -85,8 +89,8 @@ def _count_shares(body: str) -> object:
     snapshot = Snapshot.from_text(asked["snapshot"])
     counts: dict[str, int] = {}
     for i in range(asked["visitors"]):
-        unit = Unit(id=f"{asked['seed']}-{i}", session_ms=0)
-        plan = plan_page([asked["touchpoint"]], snapshot, unit, asked["attributes"], 0, forced={})
+        visitor = Visitor(id="v", unit=f"{asked['seed']}-{i}", session_ms=0, seen_ms=0)
+        plan = plan_page([asked["touchpoint"]], snapshot, visitor, asked["attributes"], 0, forced={})
         [slot] = plan.slots
         if not slot.decision.holdout:
             counts[slot.decision.variant] = counts.get(slot.decision.variant, 0) + 1
@@ -102,8 +106,13 @@ def _forget(_body: str) -> object:
 
 def _set_faults(body: str) -> object:
     _faults.clear()
+    _asked.clear()
     _faults.update(json.loads(body))
     return {}
+
+
+def _count_asked(_body: str) -> object:
+    return _asked
 
 
 def _read_json(body: str) -> object:
@@ -111,10 +120,11 @@ def _read_json(body: str) -> object:
     return type(result).__name__
 
 
-_TESTS = {
+_TESTS: dict[str, Callable[[str], object]] = {
     "vectors": _check_vectors,
     "shares": _count_shares,
     "faults": _set_faults,
     "forget": _forget,
     "json": _read_json,
+    "asked": _count_asked,
 }

@@ -1,0 +1,101 @@
+"""What in a condition compiles and yet can never match: the edge is lenient, so the author must be told here."""
+
+from __future__ import annotations
+
+import re
+import warnings
+from collections.abc import Iterator, Mapping
+from typing import Final
+
+from origin.problems import Place, Problem, show, suggest
+
+LOGICAL: Final = ("$and", "$or", "$nor")
+MEMBERSHIP: Final = ("$in", "$nin", "$ini", "$nini")
+ALL: Final = ("$all", "$alli")
+PATTERNS: Final = ("$regex", "$regexi")
+GROUPS: Final = ("$inGroup", "$notInGroup")
+NESTED: Final = ("$not", "$size", "$elemMatch")
+OPERATORS: Final = (
+    *("$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$exists", "$type"),
+    *("$veq", "$vne", "$vgt", "$vgte", "$vlt", "$vlte"),
+    *(*MEMBERSHIP, *ALL, *PATTERNS, *NESTED),
+)
+KNOWN: Final = (*LOGICAL, *OPERATORS)
+
+
+def find_unmatched(place: Place, path: str, condition: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield every operator of a condition that is unknown or whose value cannot match.
+
+    `place` is the condition's own, to sort by; `path` is how it is shown, and grows on the way down.
+    """
+    for key, value in condition.items():
+        at = f"{path}.{key}"
+        if key in LOGICAL:
+            for i, each in enumerate(value if isinstance(value, list | tuple) else ()):
+                if isinstance(each, Mapping):
+                    yield from find_unmatched(place, f"{at}[{i}]", each)
+        elif key == "$not":
+            if isinstance(value, Mapping):
+                yield from find_unmatched(place, at, value)
+        elif key in OPERATORS:
+            remedy = f"write it below an attribute, as in device = {{ {show(key)} = … }}"
+            yield Problem(place, f"stands beside attributes; {remedy}", at)
+        elif key.startswith("$"):
+            yield _refuse_operator(place, at, key)
+        else:
+            yield from _find_in_value(place, at, value)
+
+
+def _find_in_value(place: Place, path: str, value: object) -> Iterator[Problem]:
+    """What is wrong with what an attribute is compared with: a value, or a table of operators."""
+    operators = [key for key in value if key.startswith("$")] if isinstance(value, Mapping) else []
+    if not isinstance(value, Mapping) or not operators:
+        return
+    if len(operators) < len(value):
+        other = next(key for key in value if not key.startswith("$"))
+        text = f"mixes the operator {show(operators[0])} with {show(other)}; write operators only here"
+        yield Problem(place, text, path)
+        return
+    for operator, expected in value.items():
+        yield from _find_in_operator(place, f"{path}.{operator}", operator, expected)
+
+
+def _find_in_operator(place: Place, path: str, operator: str, expected: object) -> Iterator[Problem]:
+    if operator not in OPERATORS:
+        yield _refuse_operator(place, path, operator)
+    elif operator in (*MEMBERSHIP, *ALL) and not isinstance(expected, list | tuple):
+        yield Problem(place, f"{show(expected)} is not a list; write {show(operator)} = [{show(expected)}]", path)
+    elif operator in ALL:
+        assert isinstance(expected, list | tuple)
+        for i, each in enumerate(expected):
+            yield from _find_in_value(place, f"{path}[{i}]", each)
+    elif operator in PATTERNS:
+        yield from _find_in_pattern(place, path, expected)
+    elif operator == "$elemMatch" and isinstance(expected, Mapping):
+        if all(key.startswith("$") for key in expected):
+            yield from _find_in_value(place, path, expected)
+        else:
+            yield from find_unmatched(place, path, expected)
+    elif operator in NESTED:
+        yield from _find_in_value(place, path, expected)
+
+
+def _find_in_pattern(place: Place, path: str, pattern: object) -> Iterator[Problem]:
+    example = 'as in "$regex" = "^de"'
+    if not isinstance(pattern, str):
+        yield Problem(place, f"{show(pattern)} is not a text; write a regular expression in quotes, {example}", path)
+        return
+    try:
+        with warnings.catch_warnings(action="ignore"):
+            re.compile(pattern, re.ASCII)
+    except (re.error, ValueError, OverflowError, RecursionError) as error:
+        text = f"{show(pattern)} is no regular expression ({error}); correct it, {example}"
+        yield Problem(place, text, path)
+
+
+def _refuse_operator(place: Place, path: str, operator: str) -> Problem:
+    if operator in GROUPS:
+        listing = "$in" if operator == "$inGroup" else "$nin"
+        remedy = f'list the values, as in {show(listing)} = ["a", "b"]'
+        return Problem(place, f"there are no groups in usher.toml yet; {remedy}", path)
+    return Problem(place, f"is no operator; write {suggest(operator, KNOWN)}", path)

@@ -1,0 +1,97 @@
+"""Conditions that compile and can never match: each is refused with its place and a remedy."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from origin.condition_checks import KNOWN, find_unmatched
+from origin.config import load_config
+from origin.errors import ConfigError
+from shared.conditions import compile_condition
+from tests.origin.shop import USHER_TOML, write_config
+
+Condition = dict[str, object]
+
+
+def of_device(operator: str) -> Condition:
+    return {"device": {operator: "mobile"}}
+
+
+PATTERN = 'as in "$regex" = "^de"'
+MISTAKES: list[tuple[Condition, str]] = [
+    ({"device": {"$equ": "mobile"}}, 'c.device.$equ: is no operator; write "$eq"'),
+    ({"device": {"$regx": "^m"}}, 'c.device.$regx: is no operator; write "$regex"'),
+    ({"$ro": [{"device": "mobile"}]}, 'c.$ro: is no operator; write "$or"'),
+    (
+        {"device": {"$eq": 1, "x": 2}},
+        'c.device: mixes the operator "$eq" with "x"; write operators only here',
+    ),
+    ({"$gt": 3}, 'c.$gt: stands beside attributes; write it below an attribute, as in device = { "$gt" = … }'),
+    *(
+        (
+            of_device(operator),
+            f'c.device.{operator}: "mobile" is not a list; write "{operator}" = ["mobile"]',
+        )
+        for operator in ("$in", "$nin", "$ini", "$nini", "$all", "$alli")
+    ),
+    (
+        {"device": {"$inGroup": "vip"}},
+        'c.device.$inGroup: there are no groups in usher.toml yet; list the values, as in "$in" = ["a", "b"]',
+    ),
+    (
+        {"device": {"$notInGroup": "vip"}},
+        'c.device.$notInGroup: there are no groups in usher.toml yet; list the values, as in "$nin" = ["a", "b"]',
+    ),
+    ({"path": {"$regex": 3}}, f"c.path.$regex: 3 is not a text; write a regular expression in quotes, {PATTERN}"),
+    (
+        {"path": {"$regexi": "("}},
+        'c.path.$regexi: "(" is no regular expression (missing ), unterminated subpattern at position 0); correct it, '
+        f"{PATTERN}",
+    ),
+    ({"$and": [{}, {"$or": [{"a": {"$int": []}}]}]}, 'c.$and[1].$or[0].a.$int: is no operator; write "$in"'),
+    ({"$not": {"a": {"$not": {"$gtt": 1}}}}, 'c.$not.a.$not.$gtt: is no operator; write "$gt"'),
+    ({"a": {"$size": {"$ltt": 1}}}, 'c.a.$size.$ltt: is no operator; write "$lt"'),
+    ({"a": {"$elemMatch": {"$exist": True}}}, 'c.a.$elemMatch.$exist: is no operator; write "$exists"'),
+    ({"a": {"$elemMatch": {"b": {"$typ": "x"}}}}, 'c.a.$elemMatch.b.$typ: is no operator; write "$type"'),
+    ({"a": {"$all": [1, {"$veqq": "1"}]}}, 'c.a.$all[1].$veqq: is no operator; write "$veq"'),
+]
+
+
+@pytest.mark.parametrize(("condition", "problem"), MISTAKES)
+def test_what_can_never_match_is_named_with_its_remedy(condition: Condition, problem: str) -> None:
+    compile_condition(condition)  # the edge takes it
+    assert [str(each) for each in find_unmatched((), "c", condition)] == [problem]
+
+
+@pytest.mark.parametrize(
+    "condition",
+    [
+        {},
+        {"device": "mobile", "a.b": 1, "c": {"d": {"e": 1}}, "f": {}, "g": ["x"]},
+        {"$and": [{"a": 1}], "$or": [], "$nor": [{"b": {"$in": []}}], "$not": {"c": {"$not": {"$regexi": "^x"}}}},
+        {"a": {"$gte": 1, "$lt": 2, "$ne": 1.5}, "b": {"$vgt": "1.0", "$vlte": "2"}, "c": {"$exists": False}},
+        {"a": {"$size": 2}, "b": {"$size": {"$gt": 1}}, "c": {"$elemMatch": {"$eq": 1}}, "d": {"$alli": ["x"]}},
+        {"a": {"$elemMatch": {"b": 1, "$or": [{"c": {"$type": "string"}}]}}, "b": {"$regex": "[[a-z]"}},
+    ],
+)
+def test_what_can_match_is_left_alone(condition: Condition) -> None:
+    assert list(find_unmatched((), "c", condition)) == []
+
+
+def test_the_operators_are_those_of_the_core_without_groups() -> None:
+    names = "and or nor not eq ne lt lte gt gte in nin ini nini all alli exists type size elemMatch regex regexi"
+    assert set(KNOWN) == {f"${name}" for name in f"{names} veq vne vgt vgte vlt vlte".split()}
+
+
+def test_conditions_of_segments_and_of_variants_are_checked(tmp_path: Path) -> None:
+    text = USHER_TOML.replace('{ device = "mobile" }', '{ device = { "$equ" = "mobile" } }').replace(
+        '"<b>craft</b>"', '"<b>craft</b>", condition = { path = { "$in" = "/" } }'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(write_config(tmp_path, text))
+    assert caught.value.problems == (
+        'usher.toml: segments.mobile.condition.device.$equ: is no operator; write "$eq"',
+        'usher.toml: touchpoints.hero.variants[1].condition.path.$in: "/" is not a list; write "$in" = ["/"]',
+    )
