@@ -14,6 +14,7 @@ from origin.errors import KvError, KvValueError
 MAX_PAIRS = 10_000
 MAX_BYTES = 100_000_000
 ATTEMPTS = 5
+LOOPBACK = ("127.0.0.1", "localhost", "::1")
 RETRIED_STATUSES = (408, 429, 500, 502, 503, 504)
 
 
@@ -67,6 +68,11 @@ class KvClient:
             try:
                 response = self._client.request(method, path, json=json)
             except httpx.RequestError as error:
+                if isinstance(error, httpx.ConnectError) and self._client.base_url.host in LOOPBACK:
+                    raise KvError(
+                        f"no local edge answers at {self._client.base_url.copy_with(path='/')}: start scripts/demo; "
+                        f"if one ended and left its address in .usher/local.env, remove that file"
+                    ) from error
                 problem = f"{type(error).__name__}: {error}"
                 continue
             if response.status_code in RETRIED_STATUSES:

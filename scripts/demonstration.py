@@ -34,7 +34,9 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT.parent / "shared" / "data" / "obd"
 LOCAL_ENV = ROOT / ".usher" / "local.env"
 PORT = 8787
-VISITORS = 40
+VISITORS = 60
+# What the simulated visitors like: they click on this hero more often than on the others.
+LIKED = "look-craft"
 PATIENCE_S = 60.0
 out = Console(highlight=False, stderr=True, soft_wrap=True)
 
@@ -125,7 +127,7 @@ def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     out.print("[bold]3[/] training, and publishing to KV")
     usher("retrain")
     first = _live_version(edge)
-    out.print(f"[bold]4[/] {VISITORS} simulated visitors ask for the page; some click")
+    out.print(f"[bold]4[/] {VISITORS} simulated visitors ask for the page; some click, most of all on the hero craft")
     visitors, versions = _send_visitors(edge, first)
     out.print("[bold]5[/] their exposures and clicks, back in the lake")
     exposures, goals = _await_events(usher, state / "lake", visitors)
@@ -222,7 +224,7 @@ def _send_visitors(edge: Edge, version: str) -> tuple[list[Visitor], int]:
         _await_snapshot(edge, client)
         for visitor in visitors:
             visitor.visit(client)
-            if chance.random() < 0.3:
+            if chance.random() < (0.6 if LIKED in visitor.page else 0.1):
                 visitor.click(client, "hero_click", "hero")
             if chance.random() < 0.15:
                 visitor.click(client, "pick_click", "pick")
