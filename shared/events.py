@@ -10,7 +10,7 @@ wrong client clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Final
 
 from shared.decision import Decision
@@ -20,6 +20,8 @@ from shared.parse import Reader
 SCHEMA: Final = 1
 LATEST_MS: Final = 1 << 53
 MAX_ID: Final = 100
+# What is logged of a decision; `asdict` would copy every value anew, which costs twice as much as all the rest.
+LOGGED: Final = tuple(field.name for field in fields(Decision) if field.name != "variant_index")
 MAX_AGE_MS: Final = 30 * 86_400_000
 
 
@@ -39,8 +41,7 @@ class Exposure:
 
     def to_dict(self) -> dict[str, object]:
         """The event as it is stored: the decision's fields stand beside the common ones."""
-        decision = asdict(self.decision)
-        del decision["variant_index"]
+        decision = self.decision
         return {
             "schema": SCHEMA,
             "type": "exposure",
@@ -50,7 +51,7 @@ class Exposure:
             "visitor": self.visitor,
             "page_view": self.page_view,
             "url_path": self.url_path,
-            **decision,
+            **{name: getattr(decision, name) for name in LOGGED},
             "segments": self.segments,
             "context": dict(self.context),
         }
