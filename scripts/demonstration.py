@@ -34,7 +34,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT.parent / "shared" / "data" / "obd"
 LOCAL_ENV = ROOT / ".usher" / "local.env"
 PORT = 8787
-VISITORS = 60
+VISITORS = 150
 # What the simulated visitors like: they click on this hero more often than on the others.
 LIKED = "look-craft"
 PATIENCE_S = 60.0
@@ -216,7 +216,7 @@ def _live_version(edge: Edge) -> str:
 def _send_visitors(edge: Edge, version: str) -> tuple[list[Visitor], int]:
     features = [source.condition for source in load_config(ROOT / "usher.toml").segments.values()]
     values = [str(each["user_feature_1"]) for each in features if isinstance(each.get("user_feature_1"), str)]
-    chance = random.Random(1)
+    chance = random.Random()
     visitors = [
         Visitor(edge.url, f"?uf1={values[i % len(values)]}" if values and i % 2 else "") for i in range(VISITORS)
     ]
@@ -224,7 +224,7 @@ def _send_visitors(edge: Edge, version: str) -> tuple[list[Visitor], int]:
         _await_snapshot(edge, client)
         for visitor in visitors:
             visitor.visit(client)
-            if chance.random() < (0.6 if LIKED in visitor.page else 0.1):
+            if chance.random() < (0.7 if LIKED in visitor.page else 0.05):
                 visitor.click(client, "hero_click", "hero")
             if chance.random() < 0.15:
                 visitor.click(client, "pick_click", "pick")
