@@ -12,6 +12,7 @@ from origin.config import Config
 from origin.preview import preview_link
 from origin.train import train
 from scripts.runtime.edge import run_edge
+from shared.constraints import raise_to_floors
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Cell, Snapshot
 from tests.e2e.world import DAY_MS, World, make_world, now_ms
 
@@ -70,7 +71,8 @@ def test_the_loop_closes(empty_world: World) -> None:
     probabilities, eligible = event["probabilities"], event["eligible"]
     assert isinstance(probabilities, list) and isinstance(eligible, list)
     assert event["propensity"] == probabilities[eligible.index(event["variant"])]
-    assert probabilities[names.index(LIKED)] == pytest.approx(max(cell.probabilities), abs=0.15)
+    floors = [variant.floor for variant in world.config.touchpoints["hero"].expanded_variants]
+    assert probabilities == pytest.approx(raise_to_floors(cell.probabilities, floors), abs=1e-12)
 
 
 def test_a_click_on_a_previewed_variant_rewards_nobody(empty_world: World) -> None:
