@@ -128,7 +128,7 @@ def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     usher("retrain")
     first = _live_version(edge)
     out.print(f"[bold]4[/] {VISITORS} simulated visitors ask for the page; some click, most of all on the hero craft")
-    visitors, versions = _send_visitors(edge, first)
+    visitors = _send_visitors(edge, first)
     out.print("[bold]5[/] their exposures and clicks, back in the lake")
     exposures, goals = _await_events(usher, state / "lake", visitors)
     _show(exposures)
@@ -142,7 +142,7 @@ def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     _compare(edge, first, second)
     return {
         "imported_logs": imported,
-        "visitors": versions,
+        "visitors": len(visitors),
         "exposures": len(exposures),
         "goals": goals,
         "first_snapshot": first,
@@ -213,7 +213,7 @@ def _live_version(edge: Edge) -> str:
     return str(response.json()["snapshot"])
 
 
-def _send_visitors(edge: Edge, version: str) -> tuple[list[Visitor], int]:
+def _send_visitors(edge: Edge, version: str) -> list[Visitor]:
     features = [source.condition for source in load_config(ROOT / "usher.toml").segments.values()]
     values = [str(each["user_feature_1"]) for each in features if isinstance(each.get("user_feature_1"), str)]
     chance = random.Random()
@@ -231,7 +231,7 @@ def _send_visitors(edge: Edge, version: str) -> tuple[list[Visitor], int]:
     personalised = sum("/_usher/usher.js" in visitor.page for visitor in visitors)
     if personalised != len(visitors):
         raise DemoError(f"only {personalised} of {len(visitors)} pages were personalised by {version}")
-    return visitors, personalised
+    return visitors
 
 
 def _await_snapshot(edge: Edge, client: httpx.Client) -> None:
