@@ -1,31 +1,26 @@
-"""The variants of a touchpoint, taken together: catalogues that give them, and what must hold among them.
+"""Catalogues: a CSV file of which every row becomes a variant.
 
-A catalogue is a CSV file of which every row becomes a variant. Names and HTML are written once, as templates:
-`{column}` stands for the row's value of that column, everything else for itself, `{{column}}` for the text `{column}`.
+Names, HTML and interests are written once, as templates: `{column}` stands for the row's value of that column,
+everything else for itself, `{{column}}` for the text `{column}`.
 """
 
 from __future__ import annotations
 
 import csv
 import html
-import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
 from pathlib import Path
-from typing import Final, TypeGuard
+from typing import Final
 
-from origin.condition_checks import find_unmatched
 from origin.errors import InvalidCatalogue
-from origin.problems import Place, Problem, show, show_place, suggest
-from shared.conditions import compile_condition
-from shared.errors import InvalidCondition
+from origin.problems import show
 
 NAME: Final = r"^[A-Za-z0-9][A-Za-z0-9_.-]*$"
 LONGEST_NAME: Final = 100
 MOST_SHOWN: Final = 5
-_FLOOR_SLACK: Final = 1e-12  # what rounding may add, as in shared.constraints
 _NAME: Final = re.compile(NAME.removesuffix("$") + r"\Z", re.ASCII)
 _PLACEHOLDER: Final = re.compile(r"\{\{(\w[\w .-]*)\}\}|\{(\w[\w .-]*)\}")
 
@@ -40,11 +35,13 @@ class Row:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Expansion:
-    """What a `catalogue` section gives: the names and the HTML of its variants, in the order of the rows, each empty
-    where there was a problem with them; and the problems, as (key of the section, what is wrong and what to write)."""
+    """What a `catalogue` section gives: the names, HTML and interests of its variants, in the order of the rows, each
+    empty where there was a problem with them; and the problems, as (key of the section, what is wrong and what to
+    write)."""
 
     names: tuple[str, ...] = ()
     htmls: tuple[str, ...] = ()
+    interests: tuple[tuple[str, ...], ...] = ()
     problems: tuple[tuple[str, str], ...] = ()
 
 
@@ -73,11 +70,28 @@ def expand_catalogue(directory: Path, section: Mapping[str, object]) -> Expansio
     bad_htmls = list(find_unknown_placeholders(markup, read.columns)) if isinstance(markup, str) else []
     if isinstance(name, str) and not bad_names:
         bad_names = list(find_bad_names(name, read))
+    templates = _texts(section.get("interests"))
+    bad_interests = [text for template in templates for text in find_unknown_placeholders(template, read.columns)]
     return Expansion(
         names=tuple(fill_text(name, row) for row in read.rows) if isinstance(name, str) and not bad_names else (),
         htmls=tuple(fill_html(markup, row) for row in read.rows) if isinstance(markup, str) and not bad_htmls else (),
-        problems=(*(("name", text) for text in bad_names), *(("html", text) for text in bad_htmls)),
+        interests=() if bad_interests else tuple(_fill_interests(templates, row) for row in read.rows),
+        problems=(
+            *(("name", text) for text in bad_names),
+            *(("html", text) for text in bad_htmls),
+            *(("interests", text) for text in bad_interests),
+        ),
     )
+
+
+def _texts(value: object) -> list[str]:
+    return [each for each in value if isinstance(each, str)] if isinstance(value, list) else []
+
+
+def _fill_interests(templates: list[str], row: Row) -> tuple[str, ...]:
+    """The row's interests, each once; an empty value is none."""
+    filled = (fill_text(template, row).strip() for template in templates)
+    return tuple(dict.fromkeys(interest for interest in filled if interest))
 
 
 def read_catalogue(file: Path) -> Catalogue:
@@ -177,87 +191,3 @@ def _check_names(template: str, catalogue: Catalogue) -> Iterator[str]:
 
 def _count(number: int, noun: str) -> str:
     return f"{number:,} {noun}" if number == 1 else f"{number:,} {noun}s"
-
-
-def find_condition_problems(place: Place, table: Mapping[str, object]) -> Iterator[Problem]:
-    """Yield what is wrong with a table's `condition`, if it has one that is a table."""
-    condition = table.get("condition")
-    if not isinstance(condition, Mapping):
-        return
-    place = (*place, "condition")
-    example = 'condition = { device = "mobile" }'
-    try:
-        compile_condition(condition, show_place(place))
-        json.dumps(condition, allow_nan=False)
-    except InvalidCondition as error:
-        yield Problem(place, f"{error.problem}; write it as in {example}", error.path)
-    except (TypeError, ValueError):
-        yield Problem(place, f"holds a date or a number that is not finite; write texts and numbers, as in {example}")
-    else:
-        yield from find_unmatched(place, show_place(place), condition)
-
-
-def find_variant_problems(place: Place, touchpoint: Mapping[str, object]) -> Iterator[Problem]:
-    """Yield what is wrong with the `variants` of a touchpoint taken together, and with their conditions."""
-    listed = touchpoint.get("variants", [])
-    if not isinstance(listed, list):
-        return
-    if not listed:
-        remedy = f"add [[{show_place((*place, 'variants'))}]] or [{show_place((*place, 'catalogue'))}]"
-        yield Problem(place, f"has no variants; {remedy}")
-        return
-    variants = [(i, variant) for i, variant in enumerate(listed) if isinstance(variant, Mapping)]
-    first: dict[str, int] = {}
-    for i, variant in variants:
-        at: Place = (*place, "variants", i)
-        name = variant.get("name")
-        if isinstance(name, str) and first.setdefault(name, i) != i:
-            text = f"{show(name)} is already the name of variants[{first[name]}]; give every variant a name of its own"
-            yield Problem((*at, "name"), text)
-        yield from find_condition_problems(at, variant)
-    default = touchpoint.get("default")
-    yield from _find_default_problems(place, default, list(first))
-    bare = [i for i, variant in variants if "html" not in variant and variant.get("name") != default]
-    for i in bare if default in first else bare[1:]:  # one of them may be what a misspelt default means
-        text = 'is missing, and only the default variant may go without; write html = "<p>…</p>"'
-        yield Problem((*place, "variants", i, "html"), text)
-    floors = [floor for _, variant in variants if _is_share(floor := variant.get("floor"))]
-    if (total := _add_up(floors)) > 1.0 + _FLOOR_SLACK:
-        arithmetic = " + ".join(show(floor) for floor in floors if floor)
-        text = f"the floors are {arithmetic} = {total:.6g}, more than 1; lower them until they sum to 1 or less"
-        yield Problem((*place, "variants"), text)
-
-
-def find_catalogue_problems(place: Place, touchpoint: Mapping[str, object], expansion: Expansion) -> Iterator[Problem]:
-    """Yield what is wrong with the `catalogue` of a touchpoint, of which `expansion` was made."""
-    section = touchpoint["catalogue"]
-    if "variants" in touchpoint:
-        yield Problem(place, "has both variants and a catalogue; keep one of them")
-    yield from (Problem((*place, "catalogue", key), text) for key, text in expansion.problems)
-    if not isinstance(section, Mapping) or not expansion.names:
-        return
-    yield from _find_default_problems(place, touchpoint.get("default"), expansion.names)
-    count, floor = len(expansion.names), section.get("floor")
-    if _is_share(floor) and (total := _add_up([floor] * count)) > 1.0 + _FLOOR_SLACK:
-        scale = 10 ** (len(str(count)) + 1)
-        text = (
-            f"the floors are {count} × {show(floor)} = {total:.6g}, more than 1; write at most {scale // count / scale}"
-        )
-        yield Problem((*place, "catalogue", "floor"), text)
-
-
-def _find_default_problems(place: Place, default: object, names: Sequence[str]) -> Iterator[Problem]:
-    if isinstance(default, str) and names and default not in names:
-        text = f"{show(default)} is no variant of this touchpoint; write {suggest(default, names)}"
-        yield Problem((*place, "default"), text)
-
-
-def _is_share(value: object) -> TypeGuard[float]:
-    return isinstance(value, int | float) and not isinstance(value, bool) and 0.0 <= value <= 1.0
-
-
-def _add_up(floors: Iterable[float]) -> float:
-    total = 0.0
-    for floor in floors:
-        total += floor
-    return total

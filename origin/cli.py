@@ -141,6 +141,8 @@ def status() -> None:
             else ""
         )
         out.print(f"trained as of {_time(found.as_of_ms)} on {sources or 'no decisions yet'}{span}")
+        for name, (level, reason) in found.levels.items():
+            out.print(f"{name} {_describe_level(level, reason)}")
         table = Table("touchpoint", "level", "likeliest variants")
         for row in found.cells:
             best = ", ".join(f"{escape(name)} {share:.1%}" for name, share in row.best)
@@ -160,6 +162,60 @@ def preview(
 
     with _reported():
         print(preview_link(_load(config), _settings(), url, touchpoint, variant))  # noqa: T201 - for copying
+
+
+@app.command()
+def replay() -> None:
+    """Decide again what was logged, and fail where anything comes out otherwise."""
+    from origin.replay import replay as decide_again
+
+    with _reported(), _lake(_settings()) as lake, out.status("replaying"):
+        done = decide_again(lake)
+    out.print(
+        f"[green]same[/] {done.same:,} decisions, variant and propensity to the last bit; {done.repeats:,} of them "
+        "repeat an earlier one"
+    )
+    if done.forced or done.unmatched:
+        out.print(
+            f"[yellow]note[/] not replayed: {done.forced:,} previews, {done.unmatched:,} repeats of decisions that are "
+            "not in the lake"
+        )
+    if done.first_missing is not None:
+        _print_errors([f"{done.missing:,} decisions cannot be replayed, the first: {done.first_missing}"])
+    if done.first_difference is not None:
+        first = done.first_difference
+        _print_errors(
+            [
+                f"{done.different:,} decisions came out otherwise, the first: {first.touchpoint} of {first.event_id} "
+                f"({first.place}): logged {first.logged}, computed {first.computed}"
+            ]
+        )
+    if not done.is_faithful:
+        raise typer.Exit(1)
+
+
+@app.command()
+def explain(
+    wanted: Annotated[str, typer.Argument(metavar="DECISION|VISITOR", help="an event id, a visitor or a unit")],
+    last: Annotated[int, typer.Option(min=1, help="how many of a visitor's decisions, the newest")] = 5,
+) -> None:
+    """Print how a decision came about: inputs, posterior, probabilities before and after each constraint, the draw."""
+    from origin.explain import derive, find_draw
+    from origin.explanation import print_derivation, print_repeat
+    from origin.logged import find_logged
+
+    with _reported(), _lake(_settings()) as lake:
+        found = find_logged(lake, wanted)
+        if not found:
+            raise OriginError(
+                f"{wanted}: the lake holds no decision, visitor or unit of that id; usher pull brings new"
+            )
+        for logged in found[-last:]:
+            draw = find_draw(logged, found)
+            if draw is not logged:
+                print_repeat(out, logged, draw)
+            if draw is not None:
+                print_derivation(out, derive(draw, lake))
 
 
 def main() -> None:
@@ -240,6 +296,7 @@ def _train(config: Config, lake: Lake, as_of_ms: int) -> Model:
         out.print(
             f"[green]trained[/] {name}: {each.decisions:,} decisions, {each.rewards:,} rewards, "
             f"{len(each.variants)} variants, global and {cells} segment{'' if cells == 1 else 's'}"
+            f"{f', {each.people:,} people' if each.people else ''}; {_describe_level(each.level, each.reason)}"
         )
         if each.unknown_variants:
             out.print(
@@ -248,11 +305,21 @@ def _train(config: Config, lake: Lake, as_of_ms: int) -> Model:
     return model
 
 
+def _describe_level(level: str, reason: str) -> str:
+    """Which level a touchpoint has reached, and why not a finer one."""
+    return f"uses the {level} level" + (f" ({reason})" if reason else "")
+
+
 def _publish(config: Config, model: Model, lake: Lake, client: KvClient) -> None:
     from origin.publish import publish as put
 
     with out.status("publishing"):
         done = put(config, model, lake, client, _now_ms())
+    if done.profiles.written or done.profiles.unchanged:
+        out.print(
+            f"[green]profiles[/] {done.profiles.written:,} written with {done.profiles.bytes:,} bytes, "
+            f"{done.profiles.unchanged:,} unchanged"
+        )
     if done.replaced is not None:
         out.print(f"[yellow]note[/] {escape(done.replaced)}; written anew")
     if done.changed:

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import re
-import warnings
 from collections.abc import Iterator, Mapping
 from typing import Final
 
 from origin.problems import Place, Problem, show, suggest
+from shared.pattern_tree import NoPattern
+from shared.patterns import compile_pattern
 
 LOGICAL: Final = ("$and", "$or", "$nor")
 MEMBERSHIP: Final = ("$in", "$nin", "$ini", "$nini")
@@ -86,10 +86,9 @@ def _find_in_pattern(place: Place, path: str, pattern: object) -> Iterator[Probl
         yield Problem(place, f"{show(pattern)} is not a text; write a regular expression in quotes, {example}", path)
         return
     try:
-        with warnings.catch_warnings(action="ignore"):
-            re.compile(pattern, re.ASCII)
-    except (re.error, ValueError, OverflowError, RecursionError) as error:
-        text = f"{show(pattern)} is no regular expression ({error}); correct it, {example}"
+        compile_pattern(pattern)
+    except NoPattern as error:
+        text = f"{show(pattern)} is no regular expression of JavaScript ({error}); correct it, {example}"
         yield Problem(place, text, path)
 
 

@@ -6,52 +6,45 @@ one wrong field does not hide the rest and all problems are reported at once, in
 
 from __future__ import annotations
 
-import string
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping
 from pathlib import Path
-from typing import Annotated, Any, Final, Literal
-from urllib.parse import quote
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints, ValidationError, field_validator
+from pydantic import Field, StringConstraints, ValidationError, field_validator
+from pydantic.config import ConfigDict
 from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
-from origin.catalogue import (
-    LONGEST_NAME,
-    NAME,
-    Expansion,
-    expand_catalogue,
-    find_catalogue_problems,
-    find_condition_problems,
-    find_variant_problems,
-)
+from origin.catalogue import NAME, Expansion, expand_catalogue
+from origin.config_checks import find_cross_problems, tables
 from origin.errors import ConfigError
-from origin.problems import Place, Problem, explain, find_position, show, show_key, show_place, suggest
+from origin.problems import Place, Problem, explain, find_position
+from origin.touchpoint_config import (
+    PAGE,
+    CatalogueConfig,
+    LearningConfig,
+    LevelsConfig,
+    Name,
+    Phrase,
+    Section,
+    ShiftConfig,
+    TouchpointConfig,
+    VariantConfig,
+)
 
-BUILT_IN_ATTRIBUTES: Final = ("path", "device", "language", "referrer")
-_SECRET_HEADERS: Final = ("cookie", "authorization")
 _SLUG: Final = r"^[a-z0-9][a-z0-9-]*$"
-_PAGE: Final = r"^/[^?#\s]*$"
 _ALLOWED: Final = {
     NAME: 'a name of letters, digits, "_", "." and "-" that begins with a letter or a digit',
     _SLUG: 'small letters, digits and "-"',
-    _PAGE: 'a path that begins with "/", without query and fragment',
+    PAGE: 'a path that begins with "/", without query and fragment',
 }
 
-Name = Annotated[str, StringConstraints(pattern=NAME, max_length=LONGEST_NAME)]
-Page = Annotated[str, StringConstraints(pattern=_PAGE)]
 Source = Annotated[str, StringConstraints(min_length=1, max_length=200)]
-Epoch = Literal["session", "day", "week", "snapshot", "forever"]
+Weight = Annotated[float, Field(ge=-20, le=20)]
 
 
-class _Section(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", strict=True, allow_inf_nan=False, use_attribute_docstrings=True
-    )
-
-
-class SiteConfig(_Section):
+class SiteConfig(Section):
     """The site as a whole."""
 
     id: Annotated[str, StringConstraints(pattern=_SLUG, max_length=100)] = Field(examples=["my-shop"])
@@ -60,9 +53,13 @@ class SiteConfig(_Section):
     """Share of visitors who are never personalised; lift is measured against them. 0.05 to 0.1 is recommended."""
     honour_gpc: bool = Field(default=True, examples=[True])
     """Whether Global Privacy Control (`Sec-GPC: 1`) means: the default variants, nothing stored, nothing learned."""
+    interest: Annotated[str, StringConstraints(max_length=200)] = Field(
+        default="", examples=["session.preferences.topic"]
+    )
+    """Path of the attribute that holds a visitor's primary interest, as variants' `interests` name it; empty: none."""
 
 
-class AttributeConfig(_Section):
+class AttributeConfig(Section):
     """Where a context attribute is read from: exactly one of `query` and `header`."""
 
     model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["query"]}, {"required": ["header"]}]})
@@ -78,81 +75,32 @@ class AttributeConfig(_Section):
         return None if header is None else header.lower()
 
 
-class GoalConfig(_Section):
+class GoalConfig(Section):
     """An event that rewards a variant."""
 
     window_h: float = Field(default=24.0, gt=0, examples=[24])
     """Attribution window in hours: how long after the exposure the event still counts."""
 
 
-class SegmentConfig(_Section):
+class SegmentConfig(Section):
     """A rule segment. A visitor belongs to the first one, in the order of the file, whose condition holds."""
 
     condition: dict[str, Any] = Field(examples=[{"device": "mobile"}])
     """Who belongs to the segment, in GrowthBook's condition syntax over the attributes."""
+    because: Phrase | None = Field(default=None, examples=["you read this on a phone"])
+    """What puts a visitor there: what one who asks reads after "because"."""
 
 
-class VariantConfig(_Section):
-    """One candidate for a touchpoint."""
+class IntentConfig(Section):
+    """The live intent score: how likely a visit is to lead to something, as conditions read it in `session.intent`."""
 
-    name: Name = Field(examples=["summer"])
-    """Name of the variant, unique within the touchpoint."""
-    html: str | None = Field(default=None, examples=["<h1>Summer is here</h1>"])
-    """What stands in the slot. The default variant may leave it out: then the page's own content stays."""
-    floor: float = Field(default=0.0, ge=0, le=1, examples=[0.05])
-    """Least share of decisions the variant gets while it is eligible; all floors of a touchpoint sum to 1 at most."""
-    condition: dict[str, Any] | None = Field(default=None, examples=[{"device": "mobile"}])
-    """Who may see the variant, in GrowthBook's condition syntax; without it, everybody."""
+    bias: float = Field(default=0.0, ge=-20, le=20, examples=[-2.0])
+    """Log-odds of intent where all features are 0: -2 is a score of 0.12, 0 one of 0.5."""
+    weights: dict[str, Weight] = Field(examples=[{"session.views": 0.2, "session.referral=search": 0.3}])
+    """By how much each feature moves the log-odds: a number times its weight, `attribute=value` once where it holds."""
 
 
-class CatalogueConfig(_Section):
-    """Variants from a CSV file, one a row."""
-
-    file: str = Field(min_length=1, examples=["products.csv"])
-    """Path of the CSV file (UTF-8, first line the column names), relative to usher.toml."""
-    name: str = Field(min_length=1, examples=["item-{item_id}"])
-    """Name of each row's variant; `{column}` stands for the row's value."""
-    html: str = Field(examples=['<a href="/p/{item_id}">{title}</a>'])
-    """HTML of each row's variant; `{column}` stands for the row's value, escaped. Keep attribute values in quotes."""
-    floor: float = Field(default=0.0, ge=0, le=1, examples=[0.005])
-    """Least share of decisions that each row gets."""
-
-
-class LearningConfig(_Section):
-    """How a touchpoint learns."""
-
-    min_segment_decisions: int = Field(default=1000, ge=0, examples=[1000])
-    """From how many decisions on a segment gets posteriors of its own; below, it uses those of all visitors."""
-
-
-class TouchpointConfig(_Section):
-    """A place that is personalised. Its variants are listed (`variants`) or come from a file (`catalogue`)."""
-
-    model_config = ConfigDict(json_schema_extra={"oneOf": [{"required": ["variants"]}, {"required": ["catalogue"]}]})
-
-    goal: Name = Field(examples=["signup"])
-    """Name of the goal that rewards the variants, one of `[goals.…]`."""
-    default: Name = Field(examples=["house"])
-    """Name of the variant that the holdout sees, and everybody when anything fails."""
-    pages: tuple[Page, ...] = Field(min_length=1, strict=False, examples=[["/", "/men/*"]])
-    """URL path patterns the touchpoint occurs on; `*` stands for any text."""
-    epoch: Epoch = Field(default="session", examples=["session"])
-    """How long a visitor keeps the variant before a new decision."""
-    variants: tuple[VariantConfig, ...] = Field(default=(), strict=False, examples=[[{"name": "house"}]])
-    """The candidates, one `[[touchpoints.….variants]]` each."""
-    catalogue: CatalogueConfig | None = Field(default=None, examples=[{"file": "products.csv"}])
-    """The candidates as rows of a CSV file."""
-    learning: LearningConfig = Field(default=LearningConfig(), examples=[{"min_segment_decisions": 1000}])
-    """How the touchpoint learns."""
-    _expanded: tuple[VariantConfig, ...] = ()
-
-    @property
-    def expanded_variants(self) -> tuple[VariantConfig, ...]:
-        """The variants, whether they are listed or come from a catalogue that `load_config` has read."""
-        return self.variants or self._expanded
-
-
-class Config(_Section):
+class Config(Section):
     """The whole of `usher.toml`. Made by `load_config`, which also checks what the models alone cannot."""
 
     site: SiteConfig = Field(examples=[{"id": "my-shop"}])
@@ -163,6 +111,10 @@ class Config(_Section):
     """Events that reward variants."""
     segments: dict[Name, SegmentConfig] = Field(default={}, examples=[{"mobile": {"condition": {"device": "mobile"}}}])
     """Rule segments, in order of precedence."""
+    intent: IntentConfig | None = Field(default=None, examples=[{"weights": {"session.views": 0.2}}])
+    """The live intent score."""
+    phrases: dict[str, Phrase] = Field(default={}, examples=[{"session.views": "you looked at {value} pages"}])
+    """What visitors may be told about features; `{value}` stands for the attribute's value."""
     touchpoints: dict[Name, TouchpointConfig] = Field(min_length=1, examples=[{"hero": {"default": "house"}}])
     """The places that are personalised; the name is what the page says in `data-usher`."""
 
@@ -175,10 +127,10 @@ def load_config(path: Path) -> Config:
     raw = _read_toml(path)
     expansions = {
         name: expand_catalogue(path.parent, section)
-        for name, touchpoint in _tables(raw, "touchpoints")
+        for name, touchpoint in tables(raw, "touchpoints")
         if isinstance(section := touchpoint.get("catalogue"), Mapping)
     }
-    problems = list(_find_cross_problems(raw, expansions))
+    problems = list(find_cross_problems(raw, expansions))
     config = None
     try:
         config = Config.model_validate(raw)
@@ -197,21 +149,6 @@ def config_json_schema() -> dict[str, Any]:
     """Return the JSON Schema (draft 2020-12) of `usher.toml`, for editors that complete and check TOML by it."""
     schema = Config.model_json_schema(schema_generator=_TomlSchema)
     return {"$schema": _TomlSchema.schema_dialect, **schema, "title": "usher.toml"}
-
-
-def referenced_attributes(condition: object) -> set[str]:
-    """Return the top-level names of the attributes that a condition reads: `session` for `session.intent`."""
-    if not isinstance(condition, Mapping):
-        return set()
-    names: set[str] = set()
-    for key, value in condition.items():
-        if key in ("$and", "$or", "$nor") and isinstance(value, list | tuple):
-            names = names.union(*map(referenced_attributes, value))
-        elif key == "$not":
-            names |= referenced_attributes(value)
-        else:
-            names.add(str(key).partition(".")[0])
-    return names
 
 
 class _TomlSchema(GenerateJsonSchema):
@@ -243,17 +180,15 @@ def _read_toml(path: Path) -> dict[str, Any]:
         raise ConfigError([f"{path.name}: is not valid TOML: {error}; correct that place"]) from error
 
 
-def _tables(parent: Mapping[str, object], key: str) -> Iterator[tuple[str, Mapping[str, object]]]:
-    """The tables within a table, leaving out what is none: the models report that."""
-    tables = parent.get(key)
-    if isinstance(tables, Mapping):
-        yield from ((name, table) for name, table in tables.items() if isinstance(table, Mapping))
-
-
 def _expand(touchpoint: TouchpointConfig, expansion: Expansion) -> tuple[VariantConfig, ...]:
-    floor = 0.0 if touchpoint.catalogue is None else touchpoint.catalogue.floor
-    pairs = zip(expansion.names, expansion.htmls, strict=True)
-    return tuple(VariantConfig(name=name, html=html, floor=floor) for name, html in pairs)
+    catalogue = touchpoint.catalogue
+    assert catalogue is not None
+    rows = zip(expansion.names, expansion.htmls, expansion.interests, strict=True)
+    common = {"floor": catalogue.floor, "cap": catalogue.cap, "min_impressions": catalogue.min_impressions}
+    return tuple(
+        VariantConfig.model_validate({"name": name, "html": html, "interests": interests, **common})
+        for name, html, interests in rows
+    )
 
 
 def _is_cause(error: ErrorDetails) -> bool:
@@ -270,86 +205,33 @@ def _explain(error: ErrorDetails) -> Problem:
     return explain(error, known, _ALLOWED)
 
 
-def _model_at(place: Place) -> type[_Section] | None:
+def _model_at(place: Place) -> type[Section] | None:
     """The model of the table at a place, or None where the keys are names of the author's own."""
     match place:
         case ():
             return Config
         case ("site",):
             return SiteConfig
+        case ("intent",):
+            return IntentConfig
         case ("attributes" | "goals" | "segments" | "touchpoints" as section, _):
             return _NAMED[str(section)]
         case ("touchpoints", _, "variants", int()):
             return VariantConfig
+        case ("touchpoints", _, "variants", int(), "shifts", _):
+            return ShiftConfig
         case ("touchpoints", _, "catalogue"):
             return CatalogueConfig
+        case ("touchpoints", _, "levels"):
+            return LevelsConfig
         case ("touchpoints", _, "learning"):
             return LearningConfig
     return None
 
 
-_NAMED: Final[Mapping[str, type[_Section]]] = {
+_NAMED: Final[Mapping[str, type[Section]]] = {
     "attributes": AttributeConfig,
     "goals": GoalConfig,
     "segments": SegmentConfig,
     "touchpoints": TouchpointConfig,
 }
-
-
-def _find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Expansion]) -> Iterator[Problem]:
-    for name, attribute in _tables(raw, "attributes"):
-        if ("query" in attribute) == ("header" in attribute):
-            wrong = "has both query and header" if "query" in attribute else "has neither query nor header"
-            yield Problem(("attributes", name), f'{wrong}; write one of them, such as query = "{name}"')
-        if name in BUILT_IN_ATTRIBUTES:
-            yield Problem(("attributes", name), f"is built in; give your attribute another name, such as my_{name}")
-        header = attribute.get("header")
-        if isinstance(header, str) and header.strip().lower() in _SECRET_HEADERS:
-            text = f"{show(header)} holds secrets, and attributes are logged with every decision; name another header"
-            yield Problem(("attributes", name, "header"), text)
-    named = raw.get("attributes")
-    known = [*BUILT_IN_ATTRIBUTES, *(named if isinstance(named, Mapping) else ())]
-    for name, segment in _tables(raw, "segments"):
-        yield from find_condition_problems(("segments", name), segment)
-        yield from _find_attribute_problems(("segments", name), segment, known)
-    goals = raw.get("goals")
-    for name, touchpoint in _tables(raw, "touchpoints"):
-        place: Place = ("touchpoints", name)
-        yield from _find_goal_problems(place, touchpoint, list(goals) if isinstance(goals, Mapping) else [])
-        yield from _find_page_problems(place, touchpoint)
-        if "catalogue" in touchpoint:
-            yield from find_catalogue_problems(place, touchpoint, expansions.get(name, Expansion()))
-        else:
-            yield from find_variant_problems(place, touchpoint)
-        variants = touchpoint.get("variants")
-        for i, variant in enumerate(variants if isinstance(variants, list) else ()):
-            if isinstance(variant, Mapping):
-                yield from _find_attribute_problems((*place, "variants", i), variant, known)
-
-
-def _find_attribute_problems(place: Place, table: Mapping[str, object], known: Sequence[str]) -> Iterator[Problem]:
-    """Attributes that a condition reads and nothing provides: it would never match, and nobody would know why."""
-    for name in sorted(referenced_attributes(table.get("condition"))):
-        if name not in known and not name.startswith("$"):
-            remedy = f"write {suggest(name, known)}, or add [attributes.{show_key(name)}]"
-            yield Problem((*place, "condition"), f"reads {show(name)}, which is no attribute; {remedy}")
-
-
-def _find_page_problems(place: Place, touchpoint: Mapping[str, object]) -> Iterator[Problem]:
-    """Pages that can never match, because browsers send what is not ASCII percent-encoded."""
-    pages = touchpoint.get("pages")
-    for i, page in enumerate(pages if isinstance(pages, list) else ()):
-        if isinstance(page, str) and not page.isascii():
-            encoded = quote(page, safe=string.punctuation + " ")
-            yield Problem(
-                (*place, "pages", i), f"{show(page)} never matches: browsers encode it; write {show(encoded)}"
-            )
-
-
-def _find_goal_problems(place: Place, touchpoint: Mapping[str, object], goals: Sequence[str]) -> Iterator[Problem]:
-    goal = touchpoint.get("goal")
-    if isinstance(goal, str) and goal not in goals:
-        remedy = f"write {suggest(goal, goals)}, or add" if goals else "add"
-        yield Problem(
-            (*place, "goal"), f"{show(goal)} is no goal of this file; {remedy} [{show_place(('goals', goal))}]"
-        )

@@ -3,15 +3,22 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
 from origin.config import Config
 from origin.errors import KvValueError, PublishError
+from origin.impressions import Impressions, find_floors
+from origin.individuals import name_model
 from origin.kv import KvClient
 from origin.lake import Lake, name_moment
-from origin.train import Model
+from origin.profiles import NO_PROFILES, PublishedProfiles, publish_profiles
+from origin.touchpoint_config import TouchpointConfig, VariantConfig
+from origin.train import Model, TouchpointModel
 from shared.errors import InvalidSnapshot
+from shared.posterior import LEVELS
+from shared.records import HOUR_MS
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Pointer, Snapshot, write_snapshot
 
 
@@ -19,7 +26,8 @@ from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Pointer, Snapshot, write_
 class Published:
     """What a publication did: the live version, the keys written, their bytes, and whether anything changed.
 
-    `replaced` says what was live and damaged, where that was the reason to write anew.
+    `keys` and `bytes` are those of the snapshot and its pointer; the profiles that went before them have counts of
+    their own. `replaced` says what was live and damaged, where that was the reason to write anew.
     """
 
     version: str
@@ -27,6 +35,7 @@ class Published:
     bytes: int
     changed: bool
     replaced: str | None = None
+    profiles: PublishedProfiles = NO_PROFILES
 
 
 def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
@@ -37,28 +46,8 @@ def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
     """
     records: dict[str, dict[str, object]] = {}
     for name, touchpoint in config.touchpoints.items():
-        variants = touchpoint.expanded_variants
-        names = [variant.name for variant in variants]
-        trained = model.touchpoints.get(name)
-        if trained is None or trained.variants != names:
-            raise PublishError(
-                f"touchpoint {name}: the model {model.version} was trained for other variants; run usher train first"
-            )
-        records[f"touchpoint:{name}"] = {
-            "default": names.index(touchpoint.default),
-            "epoch": touchpoint.epoch,
-            "goal": touchpoint.goal,
-            "pages": list(touchpoint.pages),
-            "variants": [
-                {
-                    "name": variant.name,
-                    "html": variant.html,
-                    "floor": variant.floor,
-                    **({"condition": variant.condition} if variant.condition is not None else {}),
-                }
-                for variant in variants
-            ],
-        }
+        trained = _trained(name, touchpoint, model)
+        records[f"touchpoint:{name}"] = _describe_touchpoint(config, touchpoint, trained)
         for cell, values in trained.cells.items():
             records[f"cell:{name}:{cell}"] = dict(values)
     header = _header(config, model)
@@ -71,13 +60,14 @@ def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
 
 
 def publish(config: Config, model: Model, lake: Lake, client: KvClient, now_ms: int) -> Published:
-    """Publish the snapshot: the snapshot first, then verified, then the pointer.
+    """Publish a model: the people's profiles that have changed, then the snapshot, then verified, then the pointer.
 
     Where the same content is live already, only the pointer is written, to say that it was confirmed. A pointer that
     cannot be read counts as absent, and live content that is damaged is written anew. Raises KvError or PublishError;
     until the pointer is written, the edge serves what was live before.
     """
     version, text = make_snapshot(config, model, now_ms)
+    profiles = _publish_profiles(config, model, lake, client, now_ms)
     live, replaced = None, None
     try:
         live = read_pointer(client)
@@ -87,14 +77,21 @@ def publish(config: Config, model: Model, lake: Lake, client: KvClient, now_ms: 
         replaced = _find_damage(client, live.version, text)
         if replaced is None:
             written = _point(client, Pointer(version=live.version, published_ms=live.published_ms, confirmed_ms=now_ms))
-            return Published(version=live.version, keys=(POINTER_KEY,), bytes=written, changed=False)
+            return Published(version=live.version, keys=(POINTER_KEY,), bytes=written, changed=False, profiles=profiles)
     key = SNAPSHOT_KEY + version
     written = client.put({key: text})
     if client.get(key) != text:
         raise PublishError(f"KV gave back something else for {key} than was written; the pointer was not moved")
     lake.write(lake.snapshots / f"{version}.txt", text.encode())
     written += _point(client, Pointer(version=version, published_ms=now_ms, confirmed_ms=now_ms))
-    return Published(version=version, keys=(key, POINTER_KEY), bytes=written, changed=True, replaced=replaced)
+    return Published(
+        version=version,
+        keys=(key, POINTER_KEY),
+        bytes=written,
+        changed=True,
+        replaced=replaced,
+        profiles=profiles,
+    )
 
 
 def read_pointer(client: KvClient) -> Pointer | None:
@@ -136,6 +133,91 @@ def _point(client: KvClient, pointer: Pointer) -> int:
     return client.put({POINTER_KEY: pointer.to_text()})
 
 
+def _publish_profiles(config: Config, model: Model, lake: Lake, client: KvClient, now_ms: int) -> PublishedProfiles:
+    using = {
+        name: touchpoint
+        for name, touchpoint in config.touchpoints.items()
+        if _finest_level(touchpoint, model.touchpoints[name]) == "individual"
+    }
+    accepted = {name: name_model(model.touchpoints[name].variants) for name in using}
+    ttl_ms = min((_milliseconds(each.levels.individual_ttl_h) for each in using.values()), default=0)
+    return publish_profiles(model, accepted, ttl_ms, lake, client, now_ms)
+
+
+def _trained(name: str, touchpoint: TouchpointConfig, model: Model) -> TouchpointModel:
+    """What the model knows of a touchpoint. Raises PublishError where that was for other variants."""
+    trained = model.touchpoints.get(name)
+    if trained is None or trained.variants != [variant.name for variant in touchpoint.expanded_variants]:
+        raise PublishError(
+            f"touchpoint {name}: the model {model.version} was trained for other variants; run usher train first"
+        )
+    return trained
+
+
+def _finest_level(touchpoint: TouchpointConfig, trained: TouchpointModel) -> str:
+    """The finest level that may be used: what graduation has reached, where the configuration still allows it."""
+    return max(trained.level, touchpoint.levels.finest, key=LEVELS.index)
+
+
+def _describe_touchpoint(config: Config, touchpoint: TouchpointConfig, trained: TouchpointModel) -> dict[str, object]:
+    """The record of a touchpoint."""
+    variants = touchpoint.expanded_variants
+    floors = find_floors(touchpoint, Impressions(counted=trained.counted, expected=trained.expected))
+    finest = _finest_level(touchpoint, trained)
+    is_tagged = bool(config.site.interest) and any(variant.interests for variant in variants)
+    return {
+        "default": trained.variants.index(touchpoint.default),
+        "epoch": touchpoint.epoch,
+        "goal": touchpoint.goal,
+        "pages": list(touchpoint.pages),
+        "finest": finest,
+        "models": [name_model(trained.variants)] if finest == "individual" else [],
+        "individual_ttl_ms": _milliseconds(touchpoint.levels.individual_ttl_h),
+        "cluster_ttl_ms": _milliseconds(touchpoint.levels.cluster_ttl_h),
+        "interest_share": touchpoint.interest_share if is_tagged else 0.0,
+        "slots": touchpoint.slots,
+        "interest_slots": sorted(position - 1 for position in touchpoint.interest_slots),
+        "shift": _describe_shift(variants),
+        "variants": [_describe_variant(variant, floor) for variant, floor in zip(variants, floors, strict=True)],
+    }
+
+
+def _describe_variant(variant: VariantConfig, floor: float) -> dict[str, object]:
+    """The record of a variant; what says nothing is left out, since a catalogue has many."""
+    return {
+        "name": variant.name,
+        "html": variant.html,
+        "floor": floor,
+        **({"cap": variant.cap} if variant.cap < 1.0 else {}),
+        **({"interests": list(variant.interests)} if variant.interests else {}),
+        **({"condition": variant.condition} if variant.condition is not None else {}),
+        **({"because": variant.because} if variant.because is not None else {}),
+    }
+
+
+def _describe_shift(variants: Sequence[VariantConfig]) -> dict[str, object] | None:
+    """The session shift that the site team expects: what one variant does not mention does not move it."""
+    features = list(dict.fromkeys(name for variant in variants for name in variant.shifts))
+    if not features:
+        return None
+    known = [[variant.shifts.get(name) for name in features] for variant in variants]
+    return {
+        "features": features,
+        "weights": [[0.0 if each is None else each.mean for each in row] for row in known],
+        "covariances": [
+            [
+                [each.sd * each.sd if each is not None and i == j else 0.0 for j in range(len(features))]
+                for i, each in enumerate(row)
+            ]
+            for row in known
+        ],
+    }
+
+
+def _milliseconds(hours: float) -> int:
+    return round(hours * HOUR_MS)
+
+
 def _header(config: Config, model: Model) -> dict[str, object]:
     attributes = [
         {"attribute": name, "source": "query" if source.query else "header", "name": source.query or source.header}
@@ -145,14 +227,28 @@ def _header(config: Config, model: Model) -> dict[str, object]:
         "site": config.site.id,
         "holdout_share": config.site.holdout_share,
         "honour_gpc": config.site.honour_gpc,
-        "segments": [{"name": name, "condition": each.condition} for name, each in config.segments.items()],
+        "segments": [
+            {
+                "name": name,
+                "condition": each.condition,
+                **({"because": each.because} if each.because is not None else {}),
+            }
+            for name, each in config.segments.items()
+        ],
         "attributes": attributes,
         "goals": list(config.goals),
         "pages": {name: list(each.pages) for name, each in config.touchpoints.items()},
+        "interest": config.site.interest,
+        "intent": None if config.intent is None else {"bias": config.intent.bias, "weights": config.intent.weights},
+        "phrases": config.phrases,
+        "has_profiles": any(
+            _finest_level(each, model.touchpoints[name]) == "individual" for name, each in config.touchpoints.items()
+        ),
         "trained": {
             "as_of_ms": model.as_of_ms,
             "first_ms": model.first_ms,
             "last_ms": model.last_ms,
             "sources": model.sources,
+            "levels": {name: [each.level, each.reason] for name, each in model.touchpoints.items()},
         },
     }

@@ -25,7 +25,8 @@ class CellStatus:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
-    """The live snapshot, when it was published and last confirmed, what it was trained on, and its cells."""
+    """The live snapshot, when it was published and last confirmed, what it was trained on, the level that each
+    touchpoint has reached with the reason why not a finer one, and its cells."""
 
     version: str
     published_ms: int
@@ -34,6 +35,7 @@ class Status:
     first_ms: int | None
     last_ms: int | None
     sources: dict[str, int]
+    levels: dict[str, tuple[str, str]]
     cells: tuple[CellStatus, ...]
 
 
@@ -62,6 +64,7 @@ def read_status(client: KvClient) -> Status | None:
         first_ms=trained.get("first_ms"),
         last_ms=trained.get("last_ms"),
         sources=trained.get("sources", {}),
+        levels={name: (level, reason) for name, (level, reason) in trained.get("levels", {}).items()},
         cells=tuple(cells),
     )
 

@@ -1,55 +1,57 @@
-"""Train: count decisions and rewards, fit posteriors, and keep the model in the lake."""
+"""Train: count decisions and rewards, fit posteriors level by level, and keep the model in the lake."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from hashlib import sha256
-from typing import Any
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
 import numpy as np
 
-from origin.config import Config, TouchpointConfig, referenced_attributes
-from origin.decisions import read_decisions
+from origin.config import Config
+from origin.counts import DAY_MS, Counts, count_decisions, gather_evidence
+from origin.decisions import read_arms, read_decisions
 from origin.errors import LakeError
+from origin.graduation import Graduation, graduate
+from origin.impressions import Impressions, count_impressions
+from origin.individuals import GLOBAL, People, name_model, train_people
 from origin.lake import Lake, name_moment
-from origin.posteriors import global_posterior, make_cell, segment_posteriors
-from shared.conditions import Condition, compile_condition
+from origin.people import write_people
+from origin.posteriors import Array, global_posterior, make_cell, segment_posteriors
+from origin.touchpoint_config import TouchpointConfig
 
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Counts:
-    """Decisions and rewards of one touchpoint and variant, for one combination of the attributes segments read."""
-
-    touchpoint: str
-    variant: str
-    source: str
-    attributes: Mapping[str, str]
-    decisions: int
-    rewards: float
-    first_ms: int
-    last_ms: int
+# α and β of each cell's variants.
+Posteriors = Mapping[str, tuple[Array, Array]]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TouchpointModel:
-    """The cells of one touchpoint (`global:` and `segment:<name>`), and what they were trained from."""
+    """The cells of one touchpoint (`global:` and `segment:<name>`), and what they were trained from.
+
+    `level` is what graduation has reached, `reason` why not more; `people` have posteriors of their own. `counted` and
+    `expected` say how far the touchpoint is in its evaluation period, where variants have minimum impressions.
+    """
 
     variants: list[str]
     cells: dict[str, dict[str, list[float]]]
     decisions: int
     rewards: int
     unknown_variants: int
+    level: str = "segment"
+    reason: str = ""
+    people: int = 0
+    counted: dict[str, int] = field(default_factory=dict)
+    expected: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
-    """One training run: its version, its moment, and the touchpoints. `sources` counts decisions by where they are
-    from."""
+    """One training run: its version, the moment of its data and its own, and the touchpoints. `sources` counts
+    decisions by where they are from."""
 
     version: str
     as_of_ms: int
@@ -57,6 +59,7 @@ class Model:
     last_ms: int | None
     sources: dict[str, int]
     touchpoints: dict[str, TouchpointModel]
+    trained_ms: int = 0
 
 
 def train(config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
@@ -66,30 +69,13 @@ def train(config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
 
     Raises LakeError where the lake cannot be read.
     """
-    counts = _count(config, lake, as_of_ms)
-    segments = {name: compile_condition(segment.condition) for name, segment in config.segments.items()}
-    touchpoints = {
-        name: _train_touchpoint(touchpoint, [each for each in counts if each.touchpoint == name], segments)
-        for name, touchpoint in config.touchpoints.items()
-    }
-    configured = {
-        name: {variant.name for variant in each.expanded_variants} for name, each in config.touchpoints.items()
-    }
-    sources: dict[str, int] = {}
-    used = [each for each in counts if each.variant in configured.get(each.touchpoint, ())]
-    for each in used:
-        sources[each.source] = sources.get(each.source, 0) + each.decisions
-    digest = sha256(json.dumps([asdict(model) for model in touchpoints.values()]).encode()).hexdigest()[:8]
-    model = Model(
-        version=f"{name_moment(now_ms)}-{digest}",
-        as_of_ms=as_of_ms,
-        first_ms=min((each.first_ms for each in used), default=None),
-        last_ms=max((each.last_ms for each in used), default=None),
-        sources=dict(sorted(sources.items())),
-        touchpoints=touchpoints,
-    )
-    lake.write(lake.models / f"{model.version}.json", json.dumps(asdict(model)).encode())
-    return model
+    connection = ibis.duckdb.connect()
+    try:
+        return _train(connection, config, lake, as_of_ms, now_ms)
+    except duckdb.Error as error:
+        raise LakeError(f"{lake.root}: cannot be read: {str(error).splitlines()[0]}") from error
+    finally:
+        connection.disconnect()
 
 
 def read_latest_model(lake: Lake) -> Model:
@@ -103,75 +89,97 @@ def read_latest_model(lake: Lake) -> Model:
         raise LakeError(f"{path}: damaged ({error}); remove it and run usher train") from error
 
 
-def _count(config: Config, lake: Lake, as_of_ms: int) -> list[Counts]:
-    """Aggregate the training table by what the model distinguishes."""
-    read = sorted({name for segment in config.segments.values() for name in referenced_attributes(segment.condition)})
-    goals = {
-        name: (touchpoint.goal, config.goals[touchpoint.goal].window_h)
-        for name, touchpoint in config.touchpoints.items()
-    }
-    connection = ibis.duckdb.connect()
-    try:
-        decisions = read_decisions(connection, lake, goals, as_of_ms)
-        keyed = decisions.mutate(**{f"attribute_{i}": decisions.context.get(name) for i, name in enumerate(read)})
-        keys = ["touchpoint", "variant", "source", *(f"attribute_{i}" for i in range(len(read)))]
-        rows = _aggregate(connection, keyed, keys)
-    except duckdb.Error as error:
-        raise LakeError(f"{lake.root}: cannot be read: {str(error).splitlines()[0]}") from error
-    finally:
-        connection.disconnect()
-    return [
-        Counts(
-            touchpoint=row["touchpoint"],
-            variant=row["variant"],
-            source=row["source"],
-            attributes={
-                name: row[f"attribute_{i}"] for i, name in enumerate(read) if row[f"attribute_{i}"] is not None
-            },
-            decisions=row["decisions"],
-            rewards=row["rewards"],
-            first_ms=row["first_ms"],
-            last_ms=row["last_ms"],
-        )
-        for row in rows
-    ]
-
-
-def _aggregate(connection: ibis.BaseBackend, keyed: ir.Table, keys: list[str]) -> list[dict[str, Any]]:
-    grouped = keyed.group_by(keys).aggregate(
-        decisions=keyed.count(),
-        rewards=keyed.reward.sum(),
-        first_ms=keyed.decided_ms.min(),
-        last_ms=keyed.decided_ms.max(),
+def _train(connection: ibis.BaseBackend, config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
+    goals = {name: (each.goal, config.goals[each.goal].window_h) for name, each in config.touchpoints.items()}
+    decisions = read_decisions(connection, lake, goals, as_of_ms)
+    evidence = gather_evidence(connection, read_arms(connection, lake, goals, as_of_ms), config.touchpoints)
+    counts = list(count_decisions(connection, config, lake, decisions))
+    impressions = count_impressions(connection, lake, config.touchpoints, as_of_ms)
+    touchpoints: dict[str, TouchpointModel] = {}
+    people: dict[tuple[str, str], People] = {}
+    for name, touchpoint in config.touchpoints.items():
+        own = [each for each in counts if each.touchpoint == name]
+        posteriors = _fit_cells(touchpoint, own, list(config.segments))
+        reached = graduate(touchpoint.levels, evidence[name])
+        variants = [variant.name for variant in touchpoint.expanded_variants]
+        found = 0
+        if reached.level == "individual":
+            rows = decisions.filter(decisions.touchpoint == name)
+            by_unit = count_decisions(connection, config, lake, rows, by_unit=True)
+            trained = train_people(by_unit, variants, posteriors, touchpoint.learning.min_person_decisions)
+            people[name, name_model(variants)] = trained
+            found = len(trained.units)
+        touchpoints[name] = _describe(variants, own, posteriors, reached, found, impressions.get(name))
+    used = [each for each in counts if each.variant in touchpoints[each.touchpoint].variants]
+    sources: dict[str, int] = {}
+    for each in used:
+        sources[each.source] = sources.get(each.source, 0) + each.decisions
+    digest = sha256(json.dumps([asdict(model) for model in touchpoints.values()]).encode()).hexdigest()[:8]
+    model = Model(
+        version=f"{name_moment(now_ms)}-{digest}",
+        as_of_ms=as_of_ms,
+        first_ms=min((each.first_ms for each in used), default=None),
+        last_ms=max((each.last_ms for each in used), default=None),
+        sources=dict(sorted(sources.items())),
+        touchpoints=touchpoints,
+        trained_ms=now_ms,
     )
-    rows: list[dict[str, Any]] = connection.to_pyarrow(grouped.order_by(keys)).to_pylist()
-    return rows
+    if any(each.units for each in people.values()):
+        write_people(lake, model.version, people, _describe_people(connection, decisions))
+    lake.write(lake.models / f"{model.version}.json", json.dumps(asdict(model)).encode())
+    return model
 
 
-def _train_touchpoint(
-    touchpoint: TouchpointConfig, counts: list[Counts], segments: Mapping[str, Condition]
-) -> TouchpointModel:
-    variants = [variant.name for variant in touchpoint.expanded_variants]
-    index = {name: i for i, name in enumerate(variants)}
-    known = [each for each in counts if each.variant in index]
-    names = list(segments)
-    decisions, rewards = np.zeros((len(names) + 1, len(variants))), np.zeros((len(names) + 1, len(variants)))
-    for each in known:
-        own = next((i for i, name in enumerate(names) if segments[name](each.attributes, {})), None)
-        for row in (len(names),) if own is None else (own, len(names)):
-            decisions[row, index[each.variant]] += each.decisions
-            rewards[row, index[each.variant]] += each.rewards
-    alpha, beta = global_posterior(decisions[-1], rewards[-1])
-    cells = {"global:": make_cell(alpha, beta)}
-    enough = [i for i in range(len(names)) if decisions[i].sum() >= touchpoint.learning.min_segment_decisions]
+def _fit_cells(touchpoint: TouchpointConfig, counts: Sequence[Counts], segments: Sequence[str]) -> Posteriors:
+    """The posteriors of all visitors, and of the segments that have enough decisions."""
+    index = {variant.name: i for i, variant in enumerate(touchpoint.expanded_variants)}
+    rows = {name: i for i, name in enumerate(segments)}
+    decisions, rewards = np.zeros((len(rows) + 1, len(index))), np.zeros((len(rows) + 1, len(index)))
+    for each in counts:
+        if each.variant in index:
+            for row in (-1,) if each.segment is None else (rows[each.segment], -1):
+                decisions[row, index[each.variant]] += each.decisions
+                rewards[row, index[each.variant]] += each.rewards
+    everybody = global_posterior(decisions[-1], rewards[-1])
+    posteriors = {GLOBAL: everybody}
+    enough = [i for i in rows.values() if decisions[i].sum() >= touchpoint.learning.min_segment_decisions]
     if enough:
-        alphas, betas = segment_posteriors(decisions[enough], rewards[enough], (alpha, beta))
+        alphas, betas = segment_posteriors(decisions[enough], rewards[enough], everybody)
         for row, i in enumerate(enough):
-            cells[f"segment:{names[i]}"] = make_cell(alphas[row], betas[row])
+            posteriors[f"segment:{segments[i]}"] = alphas[row], betas[row]
+    return posteriors
+
+
+def _describe(
+    variants: list[str],
+    counts: Sequence[Counts],
+    posteriors: Posteriors,
+    reached: Graduation,
+    people: int,
+    impressions: Impressions | None,
+) -> TouchpointModel:
+    known = [each for each in counts if each.variant in variants]
+    decisions = sum(each.decisions for each in known)
     return TouchpointModel(
         variants=variants,
-        cells=cells,
-        decisions=int(decisions[-1].sum()),
-        rewards=int(rewards[-1].sum()),
-        unknown_variants=sum(each.decisions for each in counts) - int(decisions[-1].sum()),
+        cells={name: make_cell(alpha, beta) for name, (alpha, beta) in posteriors.items()},
+        decisions=decisions,
+        rewards=int(sum(each.rewards for each in known)),
+        unknown_variants=sum(each.decisions for each in counts) - decisions,
+        level=reached.level,
+        reason=reached.reason,
+        people=people,
+        counted={} if impressions is None else impressions.counted,
+        expected=0.0 if impressions is None else impressions.expected,
     )
+
+
+def _describe_people(connection: ibis.BaseBackend, decisions: ir.Table) -> dict[str, dict[str, int]]:
+    """What a profile says of each unit, over all touchpoints: decisions, rewards, and days with decisions."""
+    grouped = decisions.group_by("unit").aggregate(
+        decisions=decisions.count(),
+        rewards=decisions.reward.sum().cast("int64"),
+        days=(decisions.decided_ms // DAY_MS).nunique(),
+    )
+    rows = connection.to_pyarrow(grouped).to_pylist()
+    return {row.pop("unit"): row for row in rows}

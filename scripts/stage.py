@@ -18,8 +18,8 @@ def stage(target: Path) -> None:
     target.mkdir(parents=True)
     shutil.copyfile(ROOT / "worker" / "entry.py", target / "entry.py")
     for package in ("worker", "shared"):
-        for source in sorted((ROOT / package).rglob("*.py")):
-            if source == ROOT / "worker" / "entry.py":
+        for source in sorted((ROOT / package).rglob("*.*")):
+            if source.suffix not in (".py", ".mjs") or source == ROOT / "worker" / "entry.py":
                 continue
             copy = target / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -1,44 +1,40 @@
 """The decision: which variant of a touchpoint a unit sees, and with what probability it was chosen.
 
 `decide` is total and pure: the same arguments give the same decision at the edge, in a replay at the origin, and in
-the explanation a visitor asks for. It goes: holdout, eligible variants, level, posterior, Thompson probabilities,
-floors, choice.
+the explanation a visitor asks for. It goes: holdout, eligible variants, what is frozen, level, posterior, Thompson
+probabilities, constraints, choice, reason.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from hashlib import sha256
 from typing import Final
 
 from shared.choice import win_race
-from shared.constraints import raise_to_floors, relax_floors
-from shared.snapshot import Cell, Snapshot, Touchpoint
-from shared.uniform import uniform
+from shared.distribution import Distribution, distribute
+from shared.reasons import give_reason, say
+from shared.records import Touchpoint
+from shared.situation import Situation
+from shared.slate import Slate, rank
+from shared.uniform import uniforms
 
-DAY_MS: Final = 86_400_000
-
-# Why a variant was shown. The sentence is for the visitor who asks.
-REASONS: Final[Mapping[str, str]] = {
-    "chosen": "it was drawn by how well each alternative has done so far",
-    "kept": "it was drawn earlier in this visit, and stays the same for its rest",
-    "holdout": "you belong to the group that always sees the standard page, so that we can measure the difference",
-    "nothing_eligible": "none of the alternatives is meant for this visit",
-    "no_posterior": "there is no score for this place yet",
-    "preview": "you opened a preview link",
-}
+# So many eligible sets within an epoch are remembered as drawn for; a visitor who flips between more is a rare one.
+MOST_EARLIER: Final = 8
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Decision:
-    """One decision, with all that logging, replay and explanation need.
+    """One decision, with all that logging, replay and explanation need. Nobody changes it; frozen, it would take five
+    times as long to make.
 
-    `propensity` is the probability with which `variant` was chosen (1 where nothing was random). `probabilities` is the
-    served distribution over `eligible`, empty where nothing was drawn; in the holdout both say what would have been
-    served. `level` and `cell` name
-    the posteriors that were used (`none` and an empty name where none were). `excluded` are the variants that targeting
-    removed. `randomised` says that the propensity is that of a fresh draw, so that evaluation may use the decision.
+    `propensity` is the probability with which `variant` was chosen (1 where nothing was random). `distribution` is what
+    was drawn from; in the holdout, what would have been; None where nothing was drawn or an earlier decision is
+    repeated. `level` and `cell` name the posteriors that were used (`none` and an empty name where none were).
+    `randomised` says that the propensity is that of a fresh draw, so that evaluation may use the decision. A ranked
+    slate holds the variants of all positions, the first of which is `variant`, with their conditional propensities.
+    `reason` is a code, `because` the sentence for the visitor. `snapshot` and `profile` are the versions it rests on.
+    `earlier` are the digests of the excluded variants that were drawn for before, within the epoch.
     """
 
     touchpoint: str
@@ -47,24 +43,39 @@ class Decision:
     variant: str
     variant_index: int
     propensity: float
-    eligible: tuple[str, ...]
-    excluded: tuple[str, ...]
-    probabilities: tuple[float, ...]
     level: str
     cell: str
     holdout: bool
     randomised: bool
-    relaxations: tuple[str, ...]
     reason: str
+    because: str
     snapshot: str
+    profile: str
+    slate: tuple[str, ...]
+    slate_propensities: tuple[float, ...]
+    relaxations: tuple[str, ...]
+    distribution: Distribution | None
+    earlier: tuple[str, ...] = field(default=(), compare=False)
 
+    @property
+    def eligible(self) -> tuple[str, ...]:
+        """The names of the variants that were drawn from."""
+        return self.distribution.names if self.distribution is not None else ()
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Unit:
-    """Whom a decision is made for: the person's earliest visitor id, and the start of the visitor's session."""
+    @property
+    def excluded(self) -> tuple[str, ...]:
+        """The names of the variants that targeting had removed."""
+        return self.distribution.excluded if self.distribution is not None else ()
 
-    id: str
-    session_ms: int
+    @property
+    def probabilities(self) -> tuple[float, ...]:
+        """The served probabilities of the eligible variants."""
+        return self.distribution.probabilities if self.distribution is not None else ()
+
+    @property
+    def fallbacks(self) -> tuple[str, ...]:
+        """Why a finer level was not used."""
+        return self.distribution.fallbacks if self.distribution is not None else ()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -72,210 +83,225 @@ class Frozen:
     """A decision as the visitor's cookie keeps it for the rest of its epoch.
 
     `excluded` is the digest of the variants that targeting had removed: where it differs, the decision is made anew.
+    `variants` and `propensities` have one element, or one for each position of a slate. `randomised` is the decision's.
+    `earlier` are digests for which this epoch has drawn already: their `u` is used up.
     """
 
     touchpoint: str
     epoch: str
     excluded: str
-    variant: str
-    propensity: float
+    variants: tuple[str, ...]
+    propensities: tuple[float, ...]
     level: str
     cell: str
     snapshot: str
+    randomised: bool
+    is_slate: bool = False
+    earlier: tuple[str, ...] = ()
+
+
+def decide(touchpoint: str, situation: Situation, frozen: Frozen | None = None) -> Decision:
+    """Decide one touchpoint, or repeat the decision that was `frozen` while its epoch lasts.
+
+    Raises KeyError for a touchpoint that the snapshot does not hold, and InvalidSnapshot where its record or a cell's
+    is damaged; nothing else.
+    """
+    place = situation.snapshot.touchpoint(touchpoint)
+    eligible = find_eligible(place, situation)
+    epoch = situation.epoch(place.epoch)
+    used: tuple[str, ...] = ()
+    if frozen is not None and frozen.touchpoint == touchpoint and frozen.epoch == epoch and not situation.is_holdout:
+        if frozen.excluded == _digest(_excluded(place, eligible)):
+            kept = _repeat(frozen, place, eligible, situation)
+            if kept is not None:
+                return kept
+        used = (frozen.excluded, *frozen.earlier)
+    distribution = distribute(place, eligible, situation) if eligible else None
+    if distribution is None:
+        reason = "holdout" if situation.is_holdout else "no_posterior" if eligible else "nothing_eligible"
+        return _undrawn(place, situation, epoch, place.default, reason, eligible)
+    if situation.is_holdout:
+        return _undrawn(place, situation, epoch, place.default, "holdout", eligible, distribution)
+    return _draw(place, situation, epoch, distribution, used)
+
+
+def preview(touchpoint: str, variant: int, situation: Situation) -> Decision:
+    """The decision of a preview link: the variant of that index, not random, left out of learning."""
+    place = situation.snapshot.touchpoint(touchpoint)
+    return _undrawn(place, situation, "preview", variant, "preview", place.everyone)
 
 
 def freeze(decision: Decision) -> Frozen | None:
-    """What to keep of a decision: nothing where nothing was drawn."""
-    if not decision.randomised:
+    """What to keep of a decision: nothing where nothing was drawn now."""
+    if decision.distribution is None or decision.holdout:
         return None
+    digest = _digest(decision.excluded)
     return Frozen(
         touchpoint=decision.touchpoint,
         epoch=decision.epoch,
-        excluded=_digest(decision.excluded),
-        variant=decision.variant,
-        propensity=decision.propensity,
+        excluded=digest,
+        variants=decision.slate or (decision.variant,),
+        propensities=decision.slate_propensities or (decision.propensity,),
         level=decision.level,
         cell=decision.cell,
         snapshot=decision.snapshot,
+        randomised=decision.randomised,
+        is_slate=bool(decision.slate),
+        earlier=tuple([each for each in decision.earlier if each != digest][:MOST_EARLIER]),
     )
 
 
-def is_in_holdout(site: str, unit: str, holdout_share: float) -> bool:
-    """Whether a unit is never personalised: by a salt of its own, so independent of every touchpoint and snapshot."""
-    return uniform(site, "holdout", unit) < holdout_share
+def find_eligible(place: Touchpoint, situation: Situation) -> tuple[int, ...]:
+    """The indices of the variants that the visitor may see."""
+    if not place.is_targeted:
+        return place.everyone
+    attributes = situation.attributes
+    return tuple(
+        [
+            i
+            for i, variant in enumerate(place.variants)
+            if variant.condition is None or variant.condition(attributes, {})
+        ]
+    )
 
 
-def segments_of(snapshot: Snapshot, attributes: Mapping[str, object]) -> tuple[str, ...]:
-    """The names of the rule segments that the attributes fall into, in configured order."""
-    return tuple(segment.name for segment in snapshot.header.segments if segment.condition(attributes, {}))
+def salt_of(situation: Situation, touchpoint: str, epoch: str, excluded: tuple[str, ...]) -> bytes:
+    """What is hashed with a variant's name for its uniform number: site, touchpoint, epoch, unit, and the variants
+    that targeting removed, each ended by U+001F."""
+    site = situation.snapshot.header.site
+    text = f"{site}\x1f{touchpoint}\x1f{epoch}\x1f{situation.unit}\x1f{'|'.join(excluded)}\x1f"
+    return text.encode("utf-8", "surrogatepass")
 
 
-def decide(
-    touchpoint: str,
-    unit: Unit,
-    snapshot: Snapshot,
-    attributes: Mapping[str, object],
-    now_ms: int,
-    frozen: Frozen | None = None,
+def _draw(
+    place: Touchpoint, situation: Situation, epoch: str, distribution: Distribution, used: tuple[str, ...]
 ) -> Decision:
-    """Decide one touchpoint for one unit, or repeat the decision that was `frozen` while its epoch lasts.
-
-    `attributes` is the namespace that targeting conditions and segments read. Raises KeyError for a touchpoint that
-    the snapshot does not hold, and InvalidSnapshot where its record is damaged; nothing else.
-    """
-    place = snapshot.touchpoint(touchpoint)
-    epoch = _epoch_key(place.epoch, unit, snapshot.version, now_ms)
-    holdout = is_in_holdout(snapshot.header.site, unit.id, snapshot.header.holdout_share)
-    eligible = _eligible(place, attributes)
-    if frozen is not None and not holdout:
-        kept = _repeat(frozen, place, unit, epoch, eligible)
-        if kept is not None:
-            return kept
-    cell = _finest_cell(place, snapshot, attributes)
-    if cell is None or not eligible:
-        reason = "holdout" if holdout else "no_posterior" if cell is None else "nothing_eligible"
-        return _default(place, unit, epoch, snapshot.version, holdout=holdout, reason=reason, eligible=eligible)
-    served, relaxations = _served_distribution(place, cell, eligible, snapshot)
-    excluded = _excluded(place, eligible)
-    if holdout:
-        index, propensity, reason = place.default, 1.0, "holdout"
-    else:
-        salt = (snapshot.header.site, touchpoint, epoch, unit.id, "|".join(excluded))
-        won = win_race(served, [uniform(*salt, place.variants[i].name) for i in eligible])
-        index, propensity, reason = eligible[won], served[won], "chosen"
+    """Draw from the distribution. A draw with a `u` that has already decided within the epoch is no fresh one: `used`
+    are the digests of the excluded variants for which that happened."""
+    redrawn = bool(used) and _digest(distribution.excluded) in used
+    salt = salt_of(situation, place.name, epoch, distribution.excluded)
+    drawn = uniforms(salt, distribution.suffixes)
+    slate = _rank(place, distribution, salt, drawn) if place.slots > 1 else None
+    position = slate.indices[0] if slate is not None else win_race(distribution.probabilities, drawn)
+    index = distribution.eligible[position]
+    reason, because = distribution.reasons.get(position) or _reason(place, position, distribution, situation)
     return Decision(
-        touchpoint=touchpoint,
-        unit=unit.id,
-        epoch=epoch,
-        variant=place.variants[index].name,
-        variant_index=index,
-        propensity=propensity,
-        eligible=_names(place, eligible),
-        excluded=excluded,
-        probabilities=tuple(served),
-        level=cell.level,
-        cell=cell.name,
-        holdout=holdout,
-        randomised=not holdout,
-        relaxations=relaxations,
-        reason=reason,
-        snapshot=snapshot.version,
+        place.name,
+        situation.unit,
+        epoch,
+        place.names[index],
+        index,
+        slate.propensities[0] if slate is not None else distribution.probabilities[position],
+        distribution.posterior.level,
+        distribution.posterior.name,
+        False,  # not in the holdout
+        not redrawn,
+        reason,
+        because,
+        situation.snapshot.version,
+        situation.profile.header.version if situation.profile is not None else "",
+        tuple([distribution.names[i] for i in slate.indices]) if slate is not None else (),
+        slate.propensities if slate is not None else (),
+        distribution.relaxations + slate.relaxations if slate is not None else distribution.relaxations,
+        distribution,
+        used,
     )
 
 
-def _repeat(frozen: Frozen, place: Touchpoint, unit: Unit, epoch: str, eligible: list[int]) -> Decision | None:
-    """The frozen decision, or None where its epoch is over, targeting has changed, or its variant is gone.
+def _reason(place: Touchpoint, position: int, distribution: Distribution, situation: Situation) -> tuple[str, str]:
+    """Code and sentence of what was drawn, kept where they are the same for everybody."""
+    reason = give_reason(place, position, distribution, situation)
+    if distribution.posterior.level != "individual" and not distribution.values:
+        distribution.reasons[position] = reason
+    return reason
 
-    It is the same draw, so it keeps its propensity and snapshot; the vector of probabilities was logged with the first.
+
+def _rank(place: Touchpoint, distribution: Distribution, salt: bytes, drawn: list[float]) -> Slate:
+    """The slate: the race's order; positions kept for other interests run a race of their own."""
+    if not place.interest_slots or not distribution.outside:
+        return rank(distribution.probabilities, drawn, place.slots)
+    return rank(
+        distribution.probabilities,
+        drawn,
+        place.slots,
+        outside=distribution.outside,
+        interest_positions=place.interest_slots,
+        interest_uniforms=uniforms(salt + b"interest\x1f", distribution.suffixes),
+    )
+
+
+def _repeat(frozen: Frozen, place: Touchpoint, eligible: tuple[int, ...], situation: Situation) -> Decision | None:
+    """The frozen decision again, or None where one of its variants may no longer be shown.
+
+    Its propensity is that of the first draw, and evaluation counts an epoch's decision once.
     """
-    index = place.index_of(frozen.variant)
-    excluded = _excluded(place, eligible)
-    if frozen.epoch != epoch or frozen.excluded != _digest(excluded) or index not in eligible or index is None:
+    indices = [place.index_of(name) for name in frozen.variants]
+    fits = 1 <= len(indices) <= place.slots and frozen.is_slate == (place.slots > 1)
+    if not fits or any(index not in eligible for index in indices):
         return None
+    index = indices[0]
+    assert index is not None
     return Decision(
-        touchpoint=place.name,
-        unit=unit.id,
-        epoch=epoch,
-        variant=frozen.variant,
-        variant_index=index,
-        propensity=frozen.propensity,
-        eligible=_names(place, eligible),
-        excluded=excluded,
-        probabilities=(),
-        level=frozen.level,
-        cell=frozen.cell,
-        holdout=False,
-        randomised=True,
-        relaxations=(),
-        reason="kept",
-        snapshot=frozen.snapshot,
+        place.name,
+        situation.unit,
+        frozen.epoch,
+        frozen.variants[0],
+        index,
+        frozen.propensities[0],
+        frozen.level,
+        frozen.cell,
+        False,  # not in the holdout
+        frozen.randomised,
+        "kept",
+        say("kept"),
+        frozen.snapshot,
+        "",
+        frozen.variants if frozen.is_slate else (),
+        frozen.propensities if frozen.is_slate else (),
+        (),
+        None,
     )
 
 
-def preview(place: Touchpoint, variant: int, unit: Unit, snapshot: str) -> Decision:
-    """The decision of a preview link: the named variant, not random, left out of learning."""
-    return _default(
-        place, unit, "preview", snapshot, holdout=False, reason="preview", eligible=[variant], index=variant
-    )
-
-
-def _default(
+def _undrawn(
     place: Touchpoint,
-    unit: Unit,
+    situation: Situation,
     epoch: str,
-    snapshot: str,
-    *,
-    holdout: bool,
+    index: int,
     reason: str,
-    eligible: list[int],
-    index: int | None = None,
+    eligible: tuple[int, ...],
+    distribution: Distribution | None = None,
 ) -> Decision:
-    """A decision without a draw: the default, or the variant of that index."""
-    shown = place.default if index is None else index
+    """A decision without a draw: the variant of that index, for that reason. A slate goes on with the eligible ones, in
+    published order."""
+    order = [index, *(i for i in eligible if i != index)][: place.slots] if place.slots > 1 else []
     return Decision(
-        touchpoint=place.name,
-        unit=unit.id,
-        epoch=epoch,
-        variant=place.variants[shown].name,
-        variant_index=shown,
-        propensity=1.0,
-        eligible=_names(place, eligible),
-        excluded=_excluded(place, eligible),
-        probabilities=(),
-        level="none",
-        cell="",
-        holdout=holdout,
-        randomised=False,
-        relaxations=(),
-        reason=reason,
-        snapshot=snapshot,
+        place.name,
+        situation.unit,
+        epoch,
+        place.names[index],
+        index,
+        1.0,
+        distribution.posterior.level if distribution is not None else "none",
+        distribution.posterior.name if distribution is not None else "",
+        situation.is_holdout and reason != "preview",
+        False,
+        reason,
+        say(reason),
+        situation.snapshot.version,
+        situation.profile.header.version if situation.profile is not None else "",
+        tuple(place.names[i] for i in order),
+        (1.0,) * len(order),
+        distribution.relaxations if distribution is not None else (),
+        distribution,
     )
 
 
-def _epoch_key(epoch: str, unit: Unit, version: str, now_ms: int) -> str:
-    """What stays the same as long as a decision lasts."""
-    if epoch == "session":
-        return f"session {unit.session_ms}"
-    if epoch == "day":
-        return f"day {now_ms // DAY_MS}"
-    if epoch == "week":
-        return f"week {now_ms // (7 * DAY_MS)}"
-    return f"snapshot {version}" if epoch == "snapshot" else "forever"
-
-
-def _eligible(place: Touchpoint, attributes: Mapping[str, object]) -> list[int]:
-    return [
-        i for i, variant in enumerate(place.variants) if variant.condition is None or variant.condition(attributes, {})
-    ]
-
-
-def _finest_cell(place: Touchpoint, snapshot: Snapshot, attributes: Mapping[str, object]) -> Cell | None:
-    """The cell of the segment that the visitor belongs to, the first that fits; where it has none, the global one."""
-    segment = next((each.name for each in snapshot.header.segments if each.condition(attributes, {})), None)
-    cell = snapshot.cell(place.name, "segment", segment) if segment is not None else None
-    return cell if cell is not None else snapshot.cell(place.name, "global", "")
-
-
-def _served_distribution(
-    place: Touchpoint, cell: Cell, eligible: list[int], snapshot: Snapshot
-) -> tuple[list[float], tuple[str, ...]]:
-    """The distribution over the eligible variants after floors, and the names of the constraints that were relaxed."""
-    if len(eligible) == len(place.variants):
-        thompson = list(cell.probabilities)
-    else:
-        thompson = snapshot.probabilities_among(place.name, cell, tuple(eligible))
-    floors = [place.variants[i].floor for i in eligible]
-    relaxed = relax_floors(floors)
-    return raise_to_floors(thompson, relaxed), () if relaxed == floors else ("floors",)
+def _excluded(place: Touchpoint, eligible: tuple[int, ...]) -> tuple[str, ...]:
+    if len(eligible) == len(place.names):
+        return ()
+    return tuple(name for i, name in enumerate(place.names) if i not in eligible)
 
 
 def _digest(excluded: tuple[str, ...]) -> str:
     return sha256("|".join(excluded).encode("utf-8", "surrogatepass")).hexdigest()[:8] if excluded else ""
-
-
-def _excluded(place: Touchpoint, eligible: list[int]) -> tuple[str, ...]:
-    return tuple(variant.name for i, variant in enumerate(place.variants) if i not in eligible)
-
-
-def _names(place: Touchpoint, indices: list[int]) -> tuple[str, ...]:
-    return tuple(place.variants[i].name for i in indices)

@@ -3,6 +3,7 @@
 UsherError
     InvalidValue      data that entered from outside does not have the required form; `path` says where
         InvalidSnapshot
+        InvalidProfile
         InvalidEvent
         InvalidCondition
     Unsatisfiable     constraints that no distribution can meet
@@ -29,6 +30,10 @@ class InvalidValue(UsherError):
 
 class InvalidSnapshot(InvalidValue):
     """A published snapshot cannot be read: damaged, or of a format this version does not know."""
+
+
+class InvalidProfile(InvalidValue):
+    """A published profile cannot be read: damaged, or of a format this version does not know."""
 
 
 class InvalidEvent(InvalidValue):

@@ -10,24 +10,27 @@ wrong client clock.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass
 from typing import Final
 
 from shared.decision import Decision
 from shared.errors import InvalidEvent
 from shared.parse import Reader
 
-SCHEMA: Final = 1
+SCHEMA: Final = 2
 LATEST_MS: Final = 1 << 53
 MAX_ID: Final = 100
-# What is logged of a decision; `asdict` would copy every value anew, which costs twice as much as all the rest.
-LOGGED: Final = tuple(field.name for field in fields(Decision) if field.name != "variant_index")
+# What is logged of a decision, by its own names.
+LOGGED: Final = (
+    "touchpoint", "unit", "epoch", "variant", "propensity", "eligible", "excluded", "probabilities", "level", "cell",
+    "holdout", "randomised", "relaxations", "fallbacks", "reason", "because", "snapshot", "profile",
+)  # fmt: skip
 MAX_AGE_MS: Final = 30 * 86_400_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Exposure:
-    """A variant shown: the decision, and the context it was made in."""
+    """A variant shown: the decision, and what it was made from: the request's context and the session's attributes."""
 
     event_id: str
     created_ms: int
@@ -37,7 +40,8 @@ class Exposure:
     url_path: str
     decision: Decision
     segments: tuple[str, ...]
-    context: Mapping[str, str]
+    context: Mapping[str, object]
+    session: Mapping[str, object]
 
     def to_dict(self) -> dict[str, object]:
         """The event as it is stored: the decision's fields stand beside the common ones."""
@@ -52,8 +56,10 @@ class Exposure:
             "page_view": self.page_view,
             "url_path": self.url_path,
             **{name: getattr(decision, name) for name in LOGGED},
+            **({"slate": decision.slate, "slate_propensities": decision.slate_propensities} if decision.slate else {}),
             "segments": self.segments,
-            "context": dict(self.context),
+            "context": self.context,
+            "session": self.session,
         }
 
 

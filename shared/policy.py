@@ -1,55 +1,68 @@
-"""Thompson sampling without sampling: the exact probability that each variant is the best one.
+"""Thompson sampling without sampling: the probability that each variant is the best one, by integration.
 
 Every variant's log-odds of reward is an independent normal; what is wanted is `π_a = P(θ_a is the largest)
-= ∫ f_a(t) Π_{b≠a} F_b(t) dt`. The integrand is smooth and dies off on both sides, where the trapezoid rule converges
-faster than any power of its step, so one grid serves all variants. Prefix and suffix products of the F_b make the cost
-linear in the number of variants.
+= ∫ f_a(t) Π_{b≠a} F_b(t) dt`. All of them share one grid and the product P = Π F_b: π_a = ∫ P · f_a/F_a dt, so the
+cost is linear in the number of variants.
+
+The grid. Beyond `below` standard deviations under its mean an F counts as 0, beyond `above` over it as 1. Below the
+largest of the lower ends some F vanishes: integration starts there. A variant whose upper end is not above the start
+cannot win and is left out. Every other one has its lower end at or below the start, so that one whose F still moves at
+a distance x above it has a standard deviation of at least x / (below + above): the farther from the start, the coarser
+the grid may be. The nodes are x = u · sinh(v) at even steps of v, with u set by the smallest of the spreads: even
+steps near the start, a geometric progression beyond. In v the integrand is smooth and dies off on both sides, where the
+trapezoid rule converges faster than any power of its step. Four variants of one spread take 12 nodes live and 31
+exactly, 80 take 24 and 67; every factor of ten between the spreads adds about 15 and 50.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from math import sqrt
+from bisect import bisect_left
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from math import fsum, sqrt
+from operator import mul
 from typing import Final
 
+from shared.normal_tables import HIGHEST, LOWEST, look_up
 from shared.numbers import ln, normal_cdf, normal_density
 
-# The grid spans this many standard deviations; what lies outside is below 1e-10.
-SPAN: Final = 6.5
-# The step of the grid in units of the smallest standard deviation that matters: the largest of 80 like variants is
-# spread a third as wide as each of them.
-STEP: Final = 0.2
-MAX_NODES: Final = 20_000
-# Fewer intervals than this leave the products of many distribution functions unresolved.
-MIN_NODES: Final = 16
+# Φ(z) and φ(z)/Φ(z) at z = start + slope · node.
+Evaluate = Callable[[float, float, Sequence[float]], tuple[list[float], list[float]]]
+# A variant that can win: z at the start of the grid, its slope in the nodes, the node where F counts as 1, its index.
+Rival = tuple[float, float, float, int]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Rule:
+    """How finely to integrate: see the head of the module.
+
+    The step of v is `growth` / (2 + ⌈log₂ variants⌉): the more variants, the steeper their product. Nodes where the
+    product is below `negligible` are dropped.
+    """
+
+    below: float
+    above: float
+    growth: float
+    negligible: float
+    evaluate: Evaluate
 
 
 def thompson_probabilities(means: Sequence[float], sds: Sequence[float]) -> list[float]:
-    """Return, for each variant, the probability that its log-odds is the largest.
+    """Return, for each variant, the probability that its log-odds is the largest, within 1e-9.
 
-    `means` and `sds` (> 0) are of equal length K ≥ 1, in log-odds. The result has length K and sums to 1 within
-    1e-12. Raises ValueError for empty or unequal lengths, values that are not finite, and sds that are not positive.
+    `means` (within ±1e120) and `sds` (1e-120 to 1e120) are of equal length K ≥ 1, in log-odds. The result has length K,
+    sums to 1 within 1e-12, and follows the variants into any other order, bit for bit. Raises ValueError for empty or
+    unequal lengths and for values outside these bounds.
     """
-    _check(means, sds)
-    count = len(means)
-    if count == 1:
-        return [1.0]
-    low, step, nodes = _grid(means, sds)
-    weights = [0.0] * count
-    suffix = [1.0] * (count + 1)
-    for node in range(nodes + 1):
-        t = low + step * node
-        scores = [(t - mean) / sd for mean, sd in zip(means, sds, strict=True)]
-        below = [normal_cdf(z) for z in scores]
-        for i in range(count - 1, -1, -1):
-            suffix[i] = suffix[i + 1] * below[i]
-        prefix = 1.0
-        for i in range(count):
-            others = prefix * suffix[i + 1]
-            if others > 0.0:
-                weights[i] += normal_density(scores[i]) / sds[i] * others
-            prefix *= below[i]
-    return _normalise(weights)
+    return _integrate(means, sds, _EXACT)
+
+
+def live_probabilities(means: Sequence[float], sds: Sequence[float]) -> list[float]:
+    """Return the same within 1e-4, in a twentieth of the time: for posteriors that are integrated while a page waits.
+
+    What was used is what is logged, so a propensity is exact with either function. Raises like the other one.
+    """
+    return _integrate(means, sds, _LIVE)
 
 
 def beta_to_log_odds(alpha: float, beta: float) -> tuple[float, float]:
@@ -64,6 +77,97 @@ def beta_to_log_odds(alpha: float, beta: float) -> tuple[float, float]:
     digamma_alpha, trigamma_alpha = _polygammas(alpha)
     digamma_beta, trigamma_beta = _polygammas(beta)
     return digamma_alpha - digamma_beta, sqrt(trigamma_alpha + trigamma_beta)
+
+
+def _integrate(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list[float]:
+    _check(means, sds)
+    rivals = _find_rivals(means, sds, rule)
+    shares = [0.0] * len(means)
+    if len(rivals) == 1:
+        shares[rivals[0][3]] = 1.0
+        return shares
+    if len(rivals) == 2:
+        i, j = rivals[0][3], rivals[1][3]
+        lower = normal_cdf((means[j] - means[i]) / sqrt(sds[i] * sds[i] + sds[j] * sds[j]))
+        shares[i], shares[j] = 1.0 - lower, lower
+        return shares
+    reach = max([end for _, _, end, _ in rivals])
+    nodes, product = _place_nodes(reach, len(rivals), rule.growth)
+    found = []
+    dropped = 0
+    for start, slope, end, i in rivals:
+        count = bisect_left(nodes, end)
+        below, rates = rule.evaluate(start, slope, nodes[:count])
+        product[:count] = map(mul, product, below)
+        found.append((i, slope, dropped, rates))
+        while product[0] < rule.negligible:
+            del product[0], nodes[0]
+            dropped += 1
+    for i, slope, already, rates in found:
+        shares[i] = slope * fsum(map(mul, product, rates[dropped - already :]))
+    total = fsum(shares)
+    return [share / total for share in shares]
+
+
+def _find_rivals(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list[Rival]:
+    """The variants that can win, in an order that depends on their numbers only.
+
+    Lower ends are compared, and positions taken, by differences from another variant's mean: an end itself, like
+    1e6 − 4e-12, would be rounded to the mean.
+    """
+    ordered = sorted(zip(means, sds, range(len(means)), strict=True), reverse=True)
+    span = rule.below
+    top, top_sd, _ = ordered[0]
+    for mean, sd, _ in ordered:
+        if mean - top > span * (sd - top_sd):
+            top, top_sd = mean, sd
+    able = []
+    for mean, sd, i in ordered:
+        start = ((top - mean) - span * top_sd) / sd
+        if start < rule.above:
+            # Below −span it can only be by rounding.
+            able.append((start if start > -span else -span, sd, i))
+    unit = span * min([sd for _, sd, _ in able])
+    return [(start, unit / sd, (rule.above - start) * sd / unit, i) for start, sd, i in able]
+
+
+def _place_nodes(reach: float, count: int, growth: float) -> tuple[list[float], list[float]]:
+    """The nodes sinh(v) from 0 to the first that is not below `reach`, and their weights cosh(v), both in powers of a
+    ratio near e^step. The step itself is common to all weights; normalising removes it."""
+    ratio = 1.0 + growth / (2 + (count - 1).bit_length())
+    inverse = 1.0 / ratio
+    up = down = 0.5
+    node = 0.0
+    nodes, weights = [], []
+    while node < reach:
+        node = up - down
+        nodes.append(node)
+        weights.append(up + down)
+        up *= ratio
+        down *= inverse
+    return nodes, weights
+
+
+def _evaluate(start: float, slope: float, nodes: Sequence[float]) -> tuple[list[float], list[float]]:
+    scores = [start + slope * node for node in nodes]
+    below = [normal_cdf(z) for z in scores]
+    return below, [normal_density(z) / f for z, f in zip(scores, below, strict=True)]
+
+
+# Nearest to the limits of their tolerances that a search for the worst case allowed: 3e-10 and 6e-5 were found.
+_EXACT: Final = Rule(below=7.0, above=7.0, growth=0.2, negligible=1e-12, evaluate=_evaluate)
+_LIVE: Final = Rule(below=-LOWEST, above=HIGHEST, growth=0.65, negligible=1e-5, evaluate=look_up)
+
+
+def _check(means: Sequence[float], sds: Sequence[float]) -> None:
+    if len(means) != len(sds) or len(means) == 0:
+        raise ValueError(f"means and sds must have the same length of at least 1, got {len(means)} and {len(sds)}")
+    for mean in means:
+        if not -1e120 <= mean <= 1e120:
+            raise ValueError(f"means[{list(means).index(mean)}] must be between -1e120 and 1e120, got {mean!r}")
+    for sd in sds:
+        if not 1e-120 <= sd <= 1e120:
+            raise ValueError(f"sds[{list(sds).index(sd)}] must be between 1e-120 and 1e120, got {sd!r}")
 
 
 def _polygammas(x: float) -> tuple[float, float]:
@@ -92,34 +196,3 @@ def _horner(coefficients: Sequence[float], x: float) -> float:
     for coefficient in coefficients:
         total = total * x + coefficient
     return total
-
-
-def _check(means: Sequence[float], sds: Sequence[float]) -> None:
-    if len(means) != len(sds) or len(means) == 0:
-        raise ValueError(f"means and sds must have the same length of at least 1, got {len(means)} and {len(sds)}")
-    for i, (mean, sd) in enumerate(zip(means, sds, strict=True)):
-        if not -1e300 < mean < 1e300:
-            raise ValueError(f"means[{i}] must be finite, got {mean!r}")
-        if not 0.0 < sd < 1e300:
-            raise ValueError(f"sds[{i}] must be finite and positive, got {sd!r}")
-
-
-def _grid(means: Sequence[float], sds: Sequence[float]) -> tuple[float, float, int]:
-    """First node, step and number of intervals.
-
-    Below the largest of the lower ends some F_b vanishes, so the integrals start there. A variant that lies wholly
-    below that point cannot win, and its spread does not need to be resolved.
-    """
-    low = max(mean - SPAN * sd for mean, sd in zip(means, sds, strict=True))
-    high = max(mean + SPAN * sd for mean, sd in zip(means, sds, strict=True))
-    smallest = min(sd for mean, sd in zip(means, sds, strict=True) if mean + SPAN * sd >= low)
-    nodes = int((high - low) / (STEP * smallest)) + 1
-    nodes = min(max(nodes, MIN_NODES), MAX_NODES)
-    return low, (high - low) / nodes, nodes
-
-
-def _normalise(weights: list[float]) -> list[float]:
-    total = 0.0
-    for weight in weights:
-        total += weight
-    return [weight / total for weight in weights]

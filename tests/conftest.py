@@ -5,17 +5,11 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from shared.policy import thompson_probabilities
 from shared.snapshot import Snapshot, write_snapshot
+from tests.asking import Record, cell
 
 settings.register_profile("reproducible", deadline=None, derandomize=True, database=None)
 settings.load_profile("reproducible")
-
-Record = dict[str, object]
-
-
-def _cell(means: list[float], sds: list[float]) -> Record:
-    return {"means": means, "sds": sds, "probabilities": thompson_probabilities(means, sds)}
 
 
 @pytest.fixture(scope="session")
@@ -52,8 +46,8 @@ def site_records() -> dict[str, Record]:
             "pages": ["/", "/men/*"],
             "goal": "order",
         },
-        "cell:hero:global:": _cell([-3.0, -2.9, -2.8], [0.1, 0.2, 0.15]),
-        "cell:hero:segment:vip": _cell([-3.0, -1.0, -3.0], [0.1, 0.2, 0.15]),
+        "cell:hero:global:": cell([-3.0, -2.9, -2.8], [0.1, 0.2, 0.15]),
+        "cell:hero:segment:vip": cell([-3.0, -1.0, -3.0], [0.1, 0.2, 0.15]),
         "touchpoint:banner": {
             "variants": [
                 {"name": "plain", "html": None, "floor": 0.0},

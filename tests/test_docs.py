@@ -23,7 +23,11 @@ def test_every_setting_of_the_origin_is_documented(name: str) -> None:
 
 def test_every_variable_of_the_worker_is_documented() -> None:
     entry = (ROOT / "worker" / "entry.py").read_text(encoding="utf-8")
-    read = set(re.findall(r'(?:getattr|_number)\(\w+(?:\.bindings)?, "([A-Z_]+)"', entry)) - {"ASSETS", "COUNTERS"}
+    page = (ROOT / "worker" / "page.mjs").read_text(encoding="utf-8")
+    read = set(re.findall(r"env\.([A-Z_]+)", page)) | set(
+        re.findall(r'(?:getattr|_number)\(\w+(?:\.bindings)?, "([A-Z_]+)"', entry)
+    )
+    read -= {"ASSETS", "COUNTERS"}
     declared = set(tomllib.loads((ROOT / "wrangler.toml").read_text(encoding="utf-8"))["vars"])
     assert {"SNAPSHOT_TTL_MS", "UPSTREAM", "USHER_KEYS"} <= read
     assert {name for name in read | declared if f"`{name}`" not in README} == set()

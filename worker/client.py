@@ -38,7 +38,15 @@ SCRIPT: Final = """(() => {
     const goal = event.target.closest?.("[data-usher-goal]");
     if (goal) track(goal.dataset.usherGoal, goal.closest("[data-usher]")?.dataset.usher);
   }, true);
-  window.usher = { track };
+  // What the visitor declares is left in a small cookie that the edge reads with the next page.
+  const prefer = (question, answer) => {
+    const cookie = document.cookie.match(/(?:^|; )usher-said=([^;]+)/)?.[1];
+    const said = new Map(cookie?.split(".").map((pair) => pair.split(":")));
+    said.set(question, answer);
+    const pairs = [...said].slice(-3).map((pair) => pair.join(":")).join(".");
+    document.cookie = `usher-said=${pairs}; path=/; max-age=34560000; samesite=lax; secure`;
+  };
+  window.usher = { track, prefer };
 })();
 """
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from typing import Final
-from urllib.parse import parse_qs, urlsplit
+from urllib.parse import parse_qs, parse_qsl, urlsplit
 
-from shared.snapshot import AttributeSource
+from shared.records import AttributeSource
 
 LONGEST: Final = 200
+SEARCH_ENGINES: Final = frozenset("google bing duckduckgo yahoo yandex baidu ecosia qwant startpage".split())  # noqa: SIM905
+SOCIAL_NAMES: Final = frozenset("facebook instagram linkedin pinterest reddit tiktok twitter youtube".split())  # noqa: SIM905
+SOCIAL_HOSTS: Final = frozenset({"t.co", "x.com", "lnkd.in", "youtu.be"})
 
 
 def read_context(url: str, header: Callable[[str], str | None], sources: Iterable[AttributeSource]) -> dict[str, str]:
@@ -31,6 +34,26 @@ def read_context(url: str, header: Callable[[str], str | None], sources: Iterabl
         else:
             found[source.attribute] = header(source.name)
     return {name: value[:LONGEST] for name, value in found.items() if value}
+
+
+def referral_of(url: str, referrer: str | None) -> str:
+    """Where a session came from: one of shared.session.REFERRALS, by campaign parameters, else by the referring host.
+
+    A page of the same host refers to nothing: the session before has ended meanwhile.
+    """
+    parts = urlsplit(url)
+    tags = dict(parse_qsl(parts.query)) if _is_plain(parts.query) else {}
+    if tags.get("utm_medium", "").lower() in ("email", "e-mail", "newsletter"):
+        return "email"
+    if "utm_source" in tags or "utm_campaign" in tags or "gclid" in tags:
+        return "campaign"
+    host = _host(referrer or "")
+    if not host or host == parts.hostname:
+        return "direct"
+    names = set(host.split("."))
+    if names & SEARCH_ENGINES:
+        return "search"
+    return "social" if host in SOCIAL_HOSTS or names & SOCIAL_NAMES else "other"
 
 
 def device_of(user_agent: str) -> str:

@@ -2,7 +2,7 @@
 
 Bindings (wrangler.toml): KV `SCORES`, queue `EVENTS`, bucket `LAKE`, optional dataset `COUNTERS`, optional assets
 `ASSETS`. Variables: `USHER_KEYS` (secret, `id:secret,…`), `UPSTREAM` (origin of the pages where they are neither assets
-nor the zone's own), `SNAPSHOT_TTL_MS`, `COLD_MARGIN_MS`.
+nor the zone's own), `SNAPSHOT_TTL_MS`, `COLD_MARGIN_MS`, `PROFILE_MARGIN_MS`.
 """
 
 from __future__ import annotations
@@ -11,29 +11,28 @@ import asyncio
 import json
 import os
 from contextlib import suppress
-from typing import TYPE_CHECKING, Any, Final
+from time import time_ns
+from typing import TYPE_CHECKING, Any, Final, NamedTuple
 
 import js
 from pyodide.ffi import create_proxy, to_js
-from workers import WorkerEntrypoint
+from workers import WorkerEntrypoint, import_from_javascript
 
-from shared.signing import PREVIEW_PARAMETER, Keys, read_keys
+from shared.signing import Keys, read_keys
 from worker import client, intake
-from worker.context import read_context
-from worker.plan import PagePlan, expose, plan_page, read_preview, touchpoints_on
+from worker.asked import AskedPage, header_names, read_page_request
+from worker.deciding import Deciding
+from worker.plan import touchpoints_on
 from worker.snapshots import SnapshotStore
 from worker.storage import pack_batch, to_messages
 from worker.upstream import CACHE_HEADERS, REMOVED_REQUEST_HEADERS, VALIDATORS, is_rewritable
-from worker.visitor import COOKIE, continue_visit, read_visitor, remember, without_cookie, write_visitor
+from worker.visitor import read_visitor, without_ours, write_visitor
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
-
-    from shared.events import Exposure
     from shared.snapshot import Snapshot
-    from worker.visitor import Visitor
+    from worker.page_view import PageView
 
-EXPOSURE_TIMER_S: Final = 20.0
+EXPOSURE_TIMER_MS: Final = 20_000
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
 
 # What the isolate keeps between requests. No request awaits here what belongs to another.
@@ -41,73 +40,35 @@ _store: SnapshotStore | None = None
 _keys: dict[str, Keys] = {}
 _open_pages: dict[int, OpenPage] = {}
 _page_numbers = 0
+_module: Any = None
+_counters: Any = None
 
 
-class OpenPage:
-    """A page on its way to the browser: what was decided for whom, and which slots' handlers have run."""
+class OpenPage(NamedTuple):
+    """A page view that is being streamed, and where its exposures go."""
 
-    __slots__ = ("context", "end", "html", "now_ms", "page_view", "plan", "script", "visitor", "written")
-
-    def __init__(
-        self, plan: PagePlan, visitor: Visitor, context: Mapping[str, str], page_view: str, now_ms: int
-    ) -> None:
-        self.plan = plan
-        self.visitor = visitor
-        self.context = context
-        self.page_view = page_view
-        self.now_ms = now_ms
-        self.html = [slot.html for slot in plan.slots]
-        self.script = client.script_tag(page_view)
-        self.written: list[int] = []
-        self.end = js.Promise.withResolvers()
-
-    def exposures(self) -> list[Exposure]:
-        """The exposure of every slot that was written."""
-        return [
-            expose(
-                self.plan.slots[index],
-                self.plan,
-                self.context,
-                visitor=self.visitor.id,
-                page_view=self.page_view,
-                now_ms=self.now_ms,
-            )
-            for index in self.written
-        ]
+    view: PageView
+    queue: Any
 
 
-def _write_slot(page: int, slot: int, element: Any) -> None:
-    """HTMLRewriter's handler of a slot. An exception here would empty the body, so none may leave it."""
-    try:
-        opened = _open_pages[page]
-        html = opened.html[slot]
-        if html is not None:
-            element.setInnerContent(html, _as_html)
-        if slot not in opened.written:
-            opened.written.append(slot)
-    except Exception as error:  # noqa: BLE001 - see above
-        _log("slot_failed", repr(error))
+def _end_page(number: int, written: str, cause: str) -> Any:
+    """The page has ended, its client has left, or time is up: log the slots that were written.
+
+    Returns the promise of what is sent, or None where there is nothing to send.
+    """
+    page = _open_pages.pop(number)
+    if cause == "timer":
+        _count("exposure_timer")
+    exposures = page.view.exposures([int(slot) for slot in written.split(",") if slot])
+    messages = to_messages([each.to_dict() for each in exposures], ())
+    if len(messages) == 1:
+        return page.queue.send(messages[0], _as_text)
+    return _send_all(page.queue, messages) if messages else None
 
 
-def _add_script(page: int, element: Any) -> None:
-    """HTMLRewriter's handler of the page's head, whose end tag HTML may leave out: the script goes to its start."""
-    try:
-        opened = _open_pages[page]
-        element.prepend(opened.script, _as_html)
-        opened.script = ""
-    except Exception as error:  # noqa: BLE001 - as above
-        _log("script_failed", repr(error))
-
-
-def _end_page(page: int, end: Any) -> None:
-    """HTMLRewriter's handler of the document's end: the last chance for the script where the page had no head tag."""
-    try:
-        opened = _open_pages[page]
-        if opened.script:
-            end.append(opened.script, _as_html)
-        opened.end.resolve()
-    except Exception as error:  # noqa: BLE001 - as above
-        _log("end_failed", repr(error))
+async def _send_all(queue: Any, messages: list[str]) -> None:
+    for message in messages:
+        await queue.send(message, _as_text)
 
 
 def _object(**fields: Any) -> Any:
@@ -118,19 +79,31 @@ def _object(**fields: Any) -> Any:
     return result
 
 
-_as_html = _object(html=True)
-_as_text = _object(contentType="text")
-_write_slot_proxy = create_proxy(_write_slot)
-_add_script_proxy = create_proxy(_add_script)
-_end_page_proxy = create_proxy(_end_page)
-
-
 def _log(reason: str, detail: str = "") -> None:
     js.console.warn(json.dumps({"usher": reason, "detail": detail[:500]}))
 
 
+def _count(reason: str, detail: str = "") -> None:
+    """Count a failure by its reason: a structured line in the log, and a data point where there is a dataset."""
+    _log(reason, detail)
+    if _counters is not None:
+        with suppress(Exception):  # counting a failure must not make another
+            _counters.writeDataPoint(_object(indexes=js.Array.of(reason), doubles=js.Array.of(1)))
+
+
+_as_text = _object(contentType="text")
+# One proxy each for the life of the isolate: made for a request, it would have to be destroyed on every path.
+_end_page_proxy = create_proxy(_end_page)
+_count_proxy = create_proxy(_count)
+
+
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
     """The Worker: pages, events, the queue's consumer, and the cron trigger."""
+
+    def __init__(self, ctx: Any, env: Any) -> None:
+        super().__init__(ctx, env)
+        global _counters  # noqa: PLW0603 - the isolate's one dataset
+        _counters = getattr(self.bindings, "COUNTERS", None)
 
     @property
     def bindings(self) -> Any:
@@ -144,23 +117,23 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         try:
             return await self._route(request)
         except Exception as error:  # noqa: BLE001 - the last resort: the page without us
-            self._count("request_failed", repr(error))
+            _count("request_failed", repr(error))
         try:
-            return await _fetch_upstream(self.bindings, request, request.url)
+            return await _page_module().fetchUpstream(self.bindings, request)
         except Exception as error:  # noqa: BLE001 - there is no page to be had
-            self._count("upstream_failed", repr(error))
+            _count("upstream_failed", repr(error))
             return _respond("The site cannot be reached. Please try again later.\n", 502, "text/plain; charset=utf-8")
 
     async def _route(self, request: Any) -> Any:
-        url = js.URL.new(request.url)
-        path = url.pathname
-        if path == intake.PATH:
+        names = _header_names()
+        asked = AskedPage(_page_module().describe(request, names), names)
+        if asked.path == intake.PATH:
             return await self._take_events(request)
-        if path == client.PATH:
+        if asked.path == client.PATH:
             return _respond(client.SCRIPT, 200, "text/javascript; charset=utf-8", cache_control=client.CACHE_CONTROL)
-        if request.method not in ("GET", "HEAD") or request.headers.get("upgrade"):
-            return await _fetch_upstream(self.bindings, request, request.url)
-        return await self._answer_page(request, url, path)
+        if asked.method not in ("GET", "HEAD") or asked.header("upgrade"):
+            return await _page_module().fetchUpstream(self.bindings, request)
+        return await self._answer_page(request, asked)
 
     async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002 - the runtime's signature
         """Write a batch of messages to the lake. An exception makes the queue deliver it again."""
@@ -171,93 +144,79 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     async def scheduled(self, controller: Any = None, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
         """Look whether what is published is fresh, and count it where it is not."""
-        store, now_ms = _store_of(self.bindings), int(js.Date.now())
+        store, now_ms = _store_of(self.bindings), time_ns() // 1_000_000
         await self._refresh(store, now_ms)
         if store.snapshot is not None and now_ms - store.confirmed_ms > STALE_SNAPSHOT_MS:
-            self._count("snapshot_stale", store.snapshot.version)
+            _count("snapshot_stale", store.snapshot.version)
 
     # Pages
 
-    async def _answer_page(self, request: Any, url: Any, path: str) -> Any:
-        store, now_ms = _store_of(self.bindings), int(js.Date.now())
+    async def _answer_page(self, request: Any, asked: AskedPage) -> Any:
+        store, now_ms, module = _store_of(self.bindings), time_ns() // 1_000_000, _page_module()
+        loading = None
         if store.is_due(now_ms):
             loading = asyncio.ensure_future(self._refresh(store, now_ms))
             self.ctx.waitUntil(loading)
-        else:
-            loading = None
-        names = _names_on(store, path)
-        may_be_page = names is None and "text/html" in (_text(request.headers.get("accept")) or "")
+        names = _names_on(store, asked.path)
+        may_be_page = names is None and "text/html" in (asked.header("accept") or "")
         if not names and not may_be_page:
-            return await _fetch_upstream(self.bindings, request, request.url)
-        response = await _fetch_upstream(self.bindings, _whole_page_request(request), request.url)
+            return await module.fetchUpstream(self.bindings, request)
+        cookies = without_ours(asked.header("cookie"))
+        fetched = module.fetchPage(self.bindings, request, REMOVED_REQUEST_HEADERS, cookies)
+        deciding = self._start_deciding(asked, store.snapshot, names, now_ms)
+        response = await fetched
         if store.snapshot is None and loading is not None:
             await self._wait_for_first_snapshot(loading)
         if names is None:
-            names = _names_on(store, path)
+            names = _names_on(store, asked.path)
+            deciding = self._start_deciding(asked, store.snapshot, names, now_ms)
         headers = response.headers
         if names == [] or not is_rewritable(
             response.status, _text(headers.get("content-type")), _text(headers.get("content-encoding"))
         ):
             return response
-        if store.snapshot is None or names is None:
-            return _with_headers(response, None)
-        try:
-            return self._personalise(request, url, store.snapshot, names, response, now_ms)
-        except Exception as error:  # noqa: BLE001 - the page itself always gets through
-            self._count("decision_failed", repr(error))
-            return _with_headers(response, None)
-
-    def _personalise(
-        self, request: Any, url: Any, snapshot: Snapshot, names: list[str], response: Any, now_ms: int
-    ) -> Any:
-        def header(name: str) -> str | None:
-            return _text(get(name))
-
-        get = request.headers.get
+        view = await deciding.finish(_profile_margin_s(self.bindings)) if deciding is not None else None
         keys = self._read_keys()
-        opted_out = snapshot.header.honour_gpc and header("sec-gpc") == "1"
-        if request.method == "HEAD" or opted_out or keys is None:
-            return _with_headers(response, None)
-        visitor, problem = read_visitor(header("cookie"), keys)
-        if problem is not None:
-            self._count(problem)
-        visitor = continue_visit(visitor, now_ms, os.urandom)
-        context = read_context(request.url, header, snapshot.header.attributes)
-        forced = read_preview(keys, _text(url.searchParams.get(PREVIEW_PARAMETER))) if url.search else {}
-        plan = plan_page(names, snapshot, visitor, context, now_ms, forced=forced)
-        for failure in plan.failures:
-            self._count(failure)
-        visitor = remember(visitor, [slot.decision for slot in plan.slots])
-        page = OpenPage(plan, visitor, context, f"{now_ms:x}-{os.urandom(8).hex()}", now_ms)
-        is_shown = header("sec-purpose") is None  # a page fetched ahead of its time is not shown yet
-        return _with_headers(self._rewrite(request, page, response, is_shown), write_visitor(visitor, keys))
+        if view is None or keys is None:
+            return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None)
+        rewritten = self._write_slots(request, view, response)
+        return module.withHeaders(rewritten, VALIDATORS, CACHE_HEADERS, write_visitor(view.visitor, keys))
 
-    def _rewrite(self, request: Any, page: OpenPage, response: Any, is_shown: bool) -> Any:
+    def _start_deciding(
+        self, asked: AskedPage, snapshot: Snapshot | None, names: list[str] | None, now_ms: int
+    ) -> Deciding | None:
+        """Decide while the page is being fetched; None where nothing is to be decided."""
+        keys = self._read_keys()
+        if snapshot is None or not names or keys is None or asked.method == "HEAD":
+            return None
+        try:
+            request, problem = read_page_request(asked, snapshot, names, keys, now_ms, os.urandom)
+            if problem is not None:
+                _count(problem)
+            if request is None:
+                return None
+            deciding = Deciding(request, _count)
+            key = request.profile_key
+            if key is None:
+                deciding.decide(None)
+            else:
+                deciding.wait_for_profile(asyncio.ensure_future(self.bindings.SCORES.get(key)))
+        except Exception as error:  # noqa: BLE001 - the page itself always gets through
+            _count("decision_failed", repr(error))
+            return None
+        return deciding
+
+    def _write_slots(self, request: Any, view: PageView, response: Any) -> Any:
         global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
         _page_numbers += 1
-        number = _page_numbers
-        rewriter = js.HTMLRewriter.new()
-        for index, slot in enumerate(page.plan.slots):
-            handler = _object(element=_write_slot_proxy.bind(None, number, index))
-            rewriter.on(f'[data-usher="{slot.decision.touchpoint}"]', handler)
-        rewriter.on("head", _object(element=_add_script_proxy.bind(None, number)))
-        rewriter.onDocument(_object(end=_end_page_proxy.bind(None, number)))
-        request.signal.addEventListener("abort", page.end.resolve)
-        rewritten = rewriter.transform(response)
-        _open_pages[number] = page
-        self.ctx.waitUntil(self._expose_at_end(number, page, is_shown))
-        return rewritten
-
-    async def _expose_at_end(self, number: int, page: OpenPage, is_shown: bool) -> None:
-        """Log the slots that were written, once the page has ended, the client has left, or time is up."""
-        try:
-            await asyncio.wait_for(page.end.promise, EXPOSURE_TIMER_S)
-        except TimeoutError:
-            self._count("exposure_timer")
-        finally:
-            del _open_pages[number]
-        if is_shown:
-            await self._enqueue(to_messages([each.to_dict() for each in page.exposures()], ()))
+        slots: list[str | None] = []
+        for slot in view.plan.slots:
+            slots += (slot.decision.touchpoint, slot.html)
+        _open_pages[_page_numbers] = OpenPage(view, self.bindings.EVENTS)
+        return _page_module().writeSlots(
+            self.ctx, request, response, _page_numbers, EXPOSURE_TIMER_MS, client.script_tag(view.request.id),
+            _end_page_proxy, _count_proxy, *slots,
+        )  # fmt: skip
 
     # What is published
 
@@ -271,16 +230,16 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         try:
             problem = await store.refresh(kv_get, now_ms)
         except Exception as error:  # noqa: BLE001 - whatever KV raises, the last good snapshot stays
-            self._count("kv_failed", repr(error))
+            _count("kv_failed", repr(error))
         else:
             if problem is not None:
-                self._count(problem)
+                _count(problem)
 
     async def _wait_for_first_snapshot(self, loading: asyncio.Future[None]) -> None:
         """Give a fresh isolate's first read of KV a bounded time; it goes on for the next requests."""
         done, _ = await asyncio.wait([loading], timeout=_number(self.bindings, "COLD_MARGIN_MS", 200) / 1000)
         if not done:
-            self._count("kv_deadline")
+            _count("kv_deadline")
 
     # Events
 
@@ -296,7 +255,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         keys = self._read_keys()
         if keys is None:
             return _refuse(intake.Refusal(status=503, code="no_keys", remedy="try again later"), retry_after_s=60)
-        store, now_ms = _store_of(self.bindings), int(js.Date.now())
+        store, now_ms = _store_of(self.bindings), time_ns() // 1_000_000
         if store.is_due(now_ms):
             self.ctx.waitUntil(self._refresh(store, now_ms))
         body = await _read_at_most(request.body, intake.MAX_BODY_BYTES)
@@ -324,33 +283,42 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             for message in messages:
                 await self.bindings.EVENTS.send(message, _as_text)
         except Exception as error:  # noqa: BLE001 - named, counted, and answered by the caller
-            self._count("queue_failed", repr(error))
+            _count("queue_failed", repr(error))
             return False
         return True
 
-    # Settings and counters
+    # Settings
 
     def _read_keys(self) -> Keys | None:
         text = getattr(self.bindings, "USHER_KEYS", None)
         if not isinstance(text, str):
-            self._count("no_keys")
+            _count("no_keys")
             return None
         if text not in _keys:
             try:
                 _keys[text] = read_keys(text)
             except ValueError as error:
-                self._count("keys_invalid", str(error))
+                _count("keys_invalid", str(error))
                 return None
         return _keys[text]
 
-    def _count(self, reason: str, detail: str = "") -> None:
-        """Count a failure by its reason: a structured line in the log, and a data point where there is a dataset."""
-        _log(reason, detail)
-        dataset = getattr(self.bindings, "COUNTERS", None)
-        if dataset is None:
-            return
-        with suppress(Exception):  # counting a failure must not make another
-            dataset.writeDataPoint(_object(indexes=js.Array.of(reason), doubles=js.Array.of(1)))
+
+def _page_module() -> Any:
+    """The JavaScript side; it can be imported once a request is under way, not before."""
+    global _module  # noqa: PLW0603 - code, not state
+    if _module is None:
+        _module = import_from_javascript("worker/page.mjs")
+    return _module
+
+
+def _header_names() -> str:
+    """The request headers that are read: those that are always needed, and the configured ones."""
+    snapshot = _store.snapshot if _store is not None else None
+    return header_names(snapshot.header.attributes if snapshot is not None else ())
+
+
+def _profile_margin_s(env: Any) -> float:
+    return _number(env, "PROFILE_MARGIN_MS", 10) / 1000
 
 
 def _text(value: Any) -> str | None:
@@ -395,42 +363,6 @@ def _number(env: Any, name: str, default: int) -> int:
     except (TypeError, ValueError):
         _log("setting_invalid", f"{name} is {value!r}; using {default}")
         return default
-
-
-def _whole_page_request(request: Any) -> Any:
-    """The request for a page that is to be rewritten: unconditional, whole, and without our cookie."""
-    headers = js.Headers.new(request.headers)
-    for name in REMOVED_REQUEST_HEADERS:
-        headers.delete(name)
-    cookies = _text(headers.get("cookie"))
-    if cookies and COOKIE in cookies:
-        rest = without_cookie(cookies, COOKIE)
-        headers.set("cookie", rest) if rest else headers.delete("cookie")
-    return js.Request.new(request.url, _object(method=request.method, headers=headers, redirect="manual"))
-
-
-def _fetch_upstream(env: Any, request: Any, url: str) -> Any:
-    """Start the fetch of a page or file; returns the promise of the response."""
-    upstream = getattr(env, "UPSTREAM", None)
-    if upstream:
-        parts, target = js.URL.new(url), js.URL.new(upstream)
-        target.pathname = parts.pathname  # set part by part: a path like //host must not become another host
-        target.search = parts.search
-        return js.fetch(js.Request.new(target.href, request), _object(redirect="manual"))
-    assets = getattr(env, "ASSETS", None)
-    return assets.fetch(request) if assets is not None else js.fetch(request)
-
-
-def _with_headers(response: Any, set_cookie: str | None) -> Any:
-    """The response with the headers that every response on a touchpoint's URL carries."""
-    result = js.Response.new(response.body, response)
-    for name in VALIDATORS:
-        result.headers.delete(name)
-    for name, value in CACHE_HEADERS:
-        result.headers.set(name, value)
-    if set_cookie is not None:
-        result.headers.append("set-cookie", set_cookie)
-    return result
 
 
 def _respond(body: str, status: int, content_type: str | None, cache_control: str = "no-store") -> Any:

@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from typing import Final
 
-from shared.decision import Decision, decide, preview, segments_of
+from shared.decision import Decision, Frozen, decide, preview
 from shared.errors import InvalidSnapshot
 from shared.events import Exposure
 from shared.paths import path_matches
+from shared.records import Touchpoint
 from shared.signing import PREVIEW_PURPOSE, Keys, verify
+from shared.situation import Situation
 from shared.snapshot import Snapshot
-from worker.visitor import Visitor
+
+LONGEST_KEPT: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,51 +28,60 @@ class Slot:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class PagePlan:
-    """The slots of a page, the segments they were decided for, and the reasons of what failed, to be counted."""
+    """The slots of a page, what they were decided from, and the reasons of what failed or fell back, to be counted."""
 
     slots: tuple[Slot, ...]
-    segments: tuple[str, ...]
+    situation: Situation
     failures: tuple[str, ...]
 
 
 def touchpoints_on(snapshot: Snapshot, path: str) -> list[str]:
-    """The names of the touchpoints that are configured for a URL path."""
-    return [
-        name
-        for name, patterns in snapshot.header.pages.items()
-        if any(path_matches(pattern, path) for pattern in patterns)
-    ]
+    """The names of the touchpoints that are configured for a URL path; kept with the snapshot, as a site has more
+    touchpoints than a page."""
+    key = ("path", path)
+    found = snapshot.recall(key)
+    if not isinstance(found, list):
+        found = [
+            name
+            for name, patterns in snapshot.header.pages.items()
+            if any(path_matches(pattern, path) for pattern in patterns)
+        ]
+        if len(path) < LONGEST_KEPT:
+            snapshot.keep(key, found)
+    return found
 
 
 def plan_page(
-    names: list[str],
-    snapshot: Snapshot,
-    visitor: Visitor,
-    attributes: Mapping[str, object],
-    now_ms: int,
-    *,
-    forced: Mapping[str, str],
+    names: list[str], situation: Situation, frozen: Iterable[Frozen], *, forced: Mapping[str, str]
 ) -> PagePlan:
     """Decide every touchpoint of a page; one that fails shows its default and is counted, the others go on.
 
-    What is frozen for the visitor is repeated. `forced` maps touchpoints to the variant that a preview link asks for.
+    What is `frozen` for the visitor is repeated. `forced` maps touchpoints to the variant that a preview link asks for.
     """
-    slots = []
-    failures = []
-    unit = visitor.as_unit()
-    frozen = {each.touchpoint: each for each in visitor.frozen}
+    slots: list[Slot] = []
+    failures: list[str] = []
+    kept = {each.touchpoint: each for each in frozen}
     for name in names:
         try:
-            place = snapshot.touchpoint(name)
+            place = situation.snapshot.touchpoint(name)
             wanted = place.index_of(forced[name]) if name in forced else None
             if wanted is None:
-                decision = decide(name, unit, snapshot, attributes, now_ms, frozen.get(name))
+                decision = decide(name, situation, kept.get(name))
+                failures.extend(decision.fallbacks)
             else:
-                decision = preview(place, wanted, unit, snapshot.version)
-            slots.append(Slot(decision=decision, html=place.variants[decision.variant_index].html))
+                decision = preview(name, wanted, situation)
+            slots.append(Slot(decision=decision, html=_html_of(place, decision)))
         except InvalidSnapshot:
             failures.append("touchpoint_invalid")
-    return PagePlan(slots=tuple(slots), segments=segments_of(snapshot, attributes), failures=tuple(failures))
+    return PagePlan(slots=tuple(slots), situation=situation, failures=tuple(failures))
+
+
+def _html_of(place: Touchpoint, decision: Decision) -> str | None:
+    """The chosen variant's HTML; a slate's in its order."""
+    if not decision.slate:
+        return place.variants[decision.variant_index].html
+    ranked = [place.variants[index].html for name in decision.slate if (index := place.index_of(name)) is not None]
+    return "".join(html for html in ranked if html is not None)
 
 
 def read_preview(keys: Keys, value: str | None) -> dict[str, str]:
@@ -78,24 +91,21 @@ def read_preview(keys: Keys, value: str | None) -> dict[str, str]:
     return {touchpoint: variant} if variant else {}
 
 
-def expose(
-    slot: Slot,
-    plan: PagePlan,
-    context: Mapping[str, str],
-    *,
-    visitor: str,
-    page_view: str,
-    now_ms: int,
-) -> Exposure:
+def expose(slot: Slot, plan: PagePlan, *, visitor: str, page_view: str) -> Exposure:
     """Return the exposure event of a slot that was written."""
+    situation = plan.situation
+    attributes = situation.attributes
+    session = attributes["session"]
+    assert isinstance(session, Mapping)
     return Exposure(
         event_id=f"{page_view}-{slot.decision.touchpoint}",
-        created_ms=now_ms,
-        received_ms=now_ms,
+        created_ms=situation.now_ms,
+        received_ms=situation.now_ms,
         visitor=visitor,
         page_view=page_view,
-        url_path=context.get("path", "/"),
+        url_path=str(attributes.get("path", "/")),
         decision=slot.decision,
-        segments=plan.segments,
-        context=context,
+        segments=tuple([segment.name for segment in situation.segments]),
+        context={name: value for name, value in attributes.items() if name not in ("session", "profile")},
+        session=session,
     )

@@ -6,9 +6,14 @@ import argparse
 import sys
 from pathlib import Path
 
+from scripts.benchmarks.arms import GROUPS
 from scripts.benchmarks.decide import DecideError, bench_decide
 from scripts.benchmarks.edge import BenchError, bench_edge
 from scripts.benchmarks.load import LoadError
+from scripts.benchmarks.memory import bench_memory
+from scripts.benchmarks.runtime import BundleError
+from scripts.benchmarks.start import bench_start
+from scripts.benchmarks.stream import bench_stream
 from scripts.runtime.edge import EdgeError
 
 
@@ -18,10 +23,13 @@ def main() -> int:
     commands = parser.add_subparsers(required=True)
     _add_edge(commands.add_parser("edge", help="pages: latency and throughput against a no-op, a pass and the floor"))
     _add_decide(commands.add_parser("decide", help="functions: microseconds per call inside workerd"))
+    _add_start(commands.add_parser("start", help="the first request of a fresh isolate, and parsing a snapshot"))
+    _add_stream(commands.add_parser("stream", help="first and last byte where the origin is slow"))
+    _add_memory(commands.add_parser("memory", help="heap and wasm memory before and after many requests"))
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))
-    except (BenchError, DecideError, EdgeError, LoadError) as error:
+    except (BenchError, BundleError, DecideError, EdgeError, LoadError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
@@ -30,8 +38,15 @@ def main() -> int:
 
 def _add_edge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON line instead of tables")
+    parser.add_argument(
+        "--group", nargs="+", choices=[*GROUPS, "all"], default=["basics", "touchpoints"], metavar="GROUP",
+        help=f"what to measure: {', '.join(GROUPS)}, all (default basics touchpoints)",
+    )  # fmt: skip
     parser.add_argument("--rounds", type=_positive, default=9, help="how often every arm is measured (default 9)")
     parser.add_argument("--requests", type=_positive, default=100, help="requests an arm and round (default 100)")
+    parser.add_argument(
+        "--seconds", type=_positive, default=4, help="no measurement takes longer, whatever its requests (default 4)"
+    )
     parser.add_argument("--warmup", type=_positive, default=100, help="requests an arm before the first (default 100)")
     parser.add_argument(
         "--connections", type=_positive, nargs="+", default=[1, 8], help="clients at once; one table each (default 1 8)"
@@ -48,6 +63,25 @@ def _add_decide(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--rounds", type=_positive, default=7, help="how often every case is measured (default 7)")
     parser.add_argument("--case", metavar="TEXT", default="", help="only the cases whose name holds this text")
     parser.set_defaults(run=bench_decide)
+
+
+def _add_start(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
+    parser.add_argument("--rounds", type=_positive, default=5, help="how often every Worker is started (default 5)")
+    parser.set_defaults(run=bench_start)
+
+
+def _add_stream(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
+    parser.add_argument("--rounds", type=_positive, default=3, help="how often every arm is measured (default 3)")
+    parser.set_defaults(run=bench_stream)
+
+
+def _add_memory(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
+    parser.add_argument("--requests", type=_positive, default=10_000, help="requests between the two (default 10000)")
+    parser.add_argument("--warmup", type=_positive, default=2_000, help="requests before the first (default 2000)")
+    parser.set_defaults(run=bench_memory)
 
 
 def _positive(text: str) -> int:

@@ -29,6 +29,7 @@ CASES: Final[Mapping[str, str]] = {
     "nothing": "an empty call (the loop's own cost)",
     "decide/five": "decide, 5 touchpoints of 4 variants, published cells",
     "decide/five-targeted": "decide, the same, one variant excluded by targeting",
+    "decide-individual/five-individual": "the profile and decide, 5 touchpoints of 4 variants, all individual",
     "plan/demo": "plan_page of the demo page",
     "log/demo": "exposures and queue message of the demo page",
     "context/demo": "read_context",
@@ -39,7 +40,15 @@ CASES: Final[Mapping[str, str]] = {
     "uniform": "uniform (SHA-256)",
     "race/4": "win_race with its uniforms, 4 variants",
     "race/34": "win_race with its uniforms, 34 variants",
+    "slate/80": "rank with its uniforms, 80 variants on 10 slots, 2 of them for other interests",
+    "constrain/4": "constrain, 4 variants, floors, caps and interest share binding",
+    "constrain/80": "constrain, 80 variants, the same",
+    "thompson-live/4": "live_probabilities, 4 variants",
+    "thompson-live/4-apart": "live_probabilities, 4 variants, spreads a hundredfold apart",
+    "thompson-live/34": "live_probabilities, 34 variants",
+    "thompson-live/80": "live_probabilities, 80 variants",
     "thompson/4": "thompson_probabilities, 4 variants",
+    "thompson/4-apart": "thompson_probabilities, 4 variants, spreads a hundredfold apart",
     "thompson/34": "thompson_probabilities, 34 variants",
     "thompson/80": "thompson_probabilities, 80 variants",
     "from-text/10KB": "Snapshot.from_text, 10 KB",
@@ -91,6 +100,7 @@ def _sites() -> dict[str, Site]:
     return {
         "demo": demo_site(),
         "five": made_site(touchpoints=5),
+        "five-individual": made_site(touchpoints=5),
         "five-targeted": made_site(touchpoints=5, targeted=True),
         "10KB": made_site(touchpoints=4),
         "100KB": made_site(touchpoints=43),
@@ -102,6 +112,8 @@ def _send_snapshots(client: httpx.Client) -> None:
     with tempfile.TemporaryDirectory(prefix="usher-bench-") as folder:
         for name, site in _sites().items():
             text = write_snapshot(site, Path(folder) / name)
+            if name.endswith("individual"):
+                text = text.replace('"goal":"click"', '"goal":"click","finest":"individual","models":["m1-bench"]')
             out.print(f"[dim]snapshot {name}: {len(text.encode()):,} bytes[/]")
             client.put(f"/snapshots/{name}", content=text.encode()).raise_for_status()
 

@@ -1,4 +1,4 @@
-"""`scripts/bench edge`: what a personalised page costs, against a no-op, a pass-through and the bare floor."""
+"""`scripts/bench edge`: what a personalised page costs, against a no-op, a pass-through, the floor, and GrowthBook."""
 
 from __future__ import annotations
 
@@ -6,27 +6,22 @@ import argparse
 import json
 import os
 import platform
-import statistics
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Sequence
+from dataclasses import asdict
 from pathlib import Path
+from typing import Final
 
 import httpx
 from rich.console import Console
-from rich.table import Table
 
-from scripts.benchmarks.arms import FLOOR, HELLO, PASS, Arm, make_arms, make_workers
+from scripts.benchmarks.arms import GROUPS, Arm, make_group
 from scripts.benchmarks.load import Measurement, Target, run_load
-from scripts.benchmarks.runtime import MAX_BATCH_TIMEOUT_S, Worker, run_workers
+from scripts.benchmarks.rows import NOTES, Row, make_table, summarise
+from scripts.benchmarks.runtime import World, run_world
 from scripts.benchmarks.sites import ROOT
+from scripts.benchmarks.visitors import HEADERS, VISITS, earn_cookie, end_session, publish_profile, reads_profiles
 
-VISITS = 100
-NOTES = (
-    "Medians over rounds; each Worker on a port of its own, the pages from memory. One thread serves all Workers, the "
-    "queue's consumer and its R2 writes, which run for every hundred messages (at least every "
-    f"{MAX_BATCH_TIMEOUT_S} s), so what is done after a response delays the next. Ratios and differences are of p50, "
-    "taken within a round. Usher reads KV only when its snapshot has aged; the floor reads it for every page."
-)
+PACKAGES: Final = ("workerd", "miniflare", "pyodide", "@growthbook/growthbook", "@growthbook/edge-cloudflare")
 out = Console(highlight=False, stderr=True)
 
 
@@ -34,158 +29,126 @@ class BenchError(Exception):
     """An arm does not do what it is measured for."""
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Row:
-    """One arm at one number of connections: medians over rounds, and how it compares with the reference arms."""
-
-    arm: str
-    title: str
-    connections: int
-    p50_ms: float
-    p95_ms: float
-    p99_ms: float
-    first_byte_ms: float
-    per_second: float
-    bytes: int
-    failed: int
-    times_hello: float
-    times_floor: float
-    over_floor_ms: float
-    over_pass_ms: float
-
-
 def bench_edge(arguments: argparse.Namespace) -> int:
     """Run the benchmark; returns the exit status."""
     if arguments.candidate is not None and not (arguments.candidate / "entry.py").is_file():
         raise BenchError(f"--candidate {arguments.candidate}: holds no entry.py; start from a copy of build/edge")
-    arms = make_arms(candidate=arguments.candidate is not None)
-    workers = make_workers(arguments.candidate)
-    with run_workers(workers) as urls:
-        by_name = {worker.name: worker for worker in workers}
-        targets = [_prepare(arm, by_name[arm.worker], urls[arm.worker]) for arm in arms]
-        measured = run_load(
-            targets,
+    groups = list(GROUPS) if "all" in arguments.group else list(dict.fromkeys(arguments.group))
+    rows = []
+    for group in groups:
+        out.print(f"{group}: {' '.join((GROUPS[group].__doc__ or '').split())}")
+        found = run_arms(
+            make_group(group, arguments.candidate),
             rounds=arguments.rounds,
             requests=arguments.requests,
-            connections=arguments.connections,
+            most_s=arguments.seconds,
             warmup=arguments.warmup,
+            connections=arguments.connections,
+        )
+        rows += [(group, row) for row in found]
+        if not arguments.json:
+            for connections in arguments.connections:
+                own = [row for row in found if row.connections == connections]
+                Console(width=160).print(make_table(f"{group}, {_clients(connections)}", own))
+    if arguments.json:
+        lines = [{"group": group, **asdict(row)} for group, row in rows]
+        print(json.dumps({"benchmark": "edge", **_circumstances(arguments), "rows": lines}))
+    else:
+        Console(highlight=False, width=160).print(f"[dim]{NOTES}[/]")
+    return 1 if any(row.failed for _, row in rows) else 0
+
+
+def run_arms(
+    arms: Sequence[Arm], *, rounds: int, requests: int, most_s: float, warmup: int, connections: Sequence[int]
+) -> list[Row]:
+    """Measure arms side by side in one workerd.
+
+    Raises BenchError where one does not do what it is measured for; says which are left out, because the Worker
+    cannot do it yet.
+    """
+    workers = {arm.worker.name: arm.worker for arm in arms}
+    with run_world(list(workers.values())) as world:
+        targets = [target for arm in arms if (target := _prepare(arm, world)) is not None]
+        measured = run_load(
+            targets,
+            rounds=rounds,
+            requests=requests,
+            most_s=most_s,
+            connections=connections,
+            warmup=warmup,
             on_measurement=_tell,
         )
-    rows = summarise(arms, measured)
-    if arguments.json:
-        print(json.dumps({"benchmark": "edge", **_circumstances(arguments), "rows": [asdict(row) for row in rows]}))
-    else:
-        for connections in arguments.connections:
-            Console(width=150).print(_table(connections, [row for row in rows if row.connections == connections]))
-        Console(highlight=False, width=150).print(f"[dim]{NOTES}[/]")
-    return 1 if any(row.failed for row in rows) else 0
+    return summarise(arms, measured)
 
 
-def summarise(arms: Sequence[Arm], measured: Iterable[Measurement]) -> list[Row]:
-    """One row for every arm and number of connections."""
-    cells: dict[tuple[str, int], list[Measurement]] = {}
-    for each in measured:
-        cells.setdefault((each.arm, each.connections), []).append(each)
-    rows = []
-    for arm in arms:
-        for (name, connections), rounds in cells.items():
-            if name == arm.name:
-                references = {each: cells[each, connections] for each in (HELLO, FLOOR, PASS)}
-                rows.append(_summarise_arm(arm, connections, rounds, references))
-    return sorted(rows, key=lambda row: row.connections)
+def _prepare(arm: Arm, world: World) -> Target | None:
+    """Ask once and look whether the arm does what it is measured for; a visitor that is known gets a cookie.
 
-
-def _summarise_arm(
-    arm: Arm, connections: int, rounds: list[Measurement], references: Mapping[str, list[Measurement]]
-) -> Row:
-    def median(read: Callable[[Measurement], float]) -> float:
-        return statistics.median(map(read, rounds))
-
-    def against(reference: str, compare: Callable[[float, float], float]) -> float:
-        pairs = zip(rounds, references[reference], strict=True)
-        return statistics.median(compare(mine.p50_ms, its.p50_ms) for mine, its in pairs)
-
-    return Row(
-        arm=arm.name,
-        title=arm.title,
-        connections=connections,
-        p50_ms=median(lambda each: each.p50_ms),
-        p95_ms=median(lambda each: each.p95_ms),
-        p99_ms=median(lambda each: each.p99_ms),
-        first_byte_ms=median(lambda each: each.first_byte_ms),
-        per_second=median(lambda each: each.per_second),
-        bytes=int(median(lambda each: each.bytes)),
-        failed=sum(each.failed for each in rounds),
-        times_hello=against(HELLO, lambda mine, its: mine / its),
-        times_floor=against(FLOOR, lambda mine, its: mine / its),
-        over_floor_ms=against(FLOOR, lambda mine, its: mine - its),
-        over_pass_ms=against(PASS, lambda mine, its: mine - its),
-    )
-
-
-def _prepare(arm: Arm, worker: Worker, url: str) -> Target:
-    """Ask once and look whether the arm does what it is measured for; a returning visitor gets a cookie."""
-    headers = {"accept": "text/html", "accept-language": "en-GB,en;q=0.9", "user-agent": "bench"}
+    Returns None, and says so, where the Worker cannot do it: it reads no profiles.
+    """
+    url = world.urls[arm.worker.name]
+    headers = dict(HEADERS)
+    if arm.cookie:
+        headers["cookie"] = arm.cookie
     with httpx.Client(base_url=url, headers=headers, timeout=60) as client:
         response = client.get(arm.path)
+        client.cookies.clear()
         if response.status_code != 200 or arm.expect not in response.text:
             raise BenchError(f"{arm.name}: HTTP {response.status_code} without {arm.expect!r}: {response.text[:200]}")
-        if arm.visitor == "returning":
-            headers["cookie"] = _earn_cookie(client, arm, worker)
+        if arm.cookie:
+            _look_for_slots(arm, response.text)
+        if arm.visitor != "new":
+            cookie = _known_visitor(arm, world, client)
+            if cookie is None:
+                out.print(f"[yellow]{arm.name}: left out, the Worker does not decide by profiles[/]")
+                return None
+            headers["cookie"] = cookie
     return Target(name=arm.name, url=url + arm.path, headers=headers)
 
 
-def _earn_cookie(client: httpx.Client, arm: Arm, worker: Worker) -> str:
-    """Visit as new visitors until one of them is shown a variant in every slot; returns that one's cookie."""
-    assert worker.site is not None
-    site = worker.site
-    names = [name for name, _ in site.slots(arm.path)]
-    for _ in range(VISITS):
-        response = client.get(arm.path)
-        client.cookies.clear()
-        if all(any(html in response.text for html in site.replacements(name)) for name in names):
-            return response.headers["set-cookie"].partition(";")[0]
-    raise BenchError(f"{arm.name}: none of {VISITS} visitors was shown a variant in every slot")
+def _look_for_slots(arm: Arm, page: str) -> None:
+    site = arm.worker.site
+    missing = [name for name, variant in site.shown(arm.path, page).items() if variant is None] if site else []
+    if missing:
+        raise BenchError(f"{arm.name}: no variant was written into {', '.join(missing)}")
+
+
+def _known_visitor(arm: Arm, world: World, client: httpx.Client) -> str | None:
+    """The cookie of a visitor that the Worker knows, with a profile in KV where the site has profiles; None where the
+    Worker does not read it."""
+    site = arm.worker.site
+    assert site is not None
+    cookie = earn_cookie(client, site, arm.path)
+    if cookie is None:
+        raise BenchError(f"{arm.name}: none of {VISITS} visitors was shown a variant in every slot")
+    if site.individual:
+        with world.kv(site) as kv:
+            publish_profile(kv, site, cookie)
+        if not reads_profiles(client, site, arm.path, end_session(cookie)):
+            return None
+    return end_session(cookie) if arm.visitor == "next" else cookie
+
+
+def _clients(connections: int) -> str:
+    return f"{connections} {'connections' if connections > 1 else 'connection'}"
 
 
 def _tell(each: Measurement) -> None:
     out.print(
-        f"[dim]round {each.round + 1}  {each.arm:<20} ×{each.connections}  p50 {each.p50_ms:.2f} ms  "
+        f"[dim]round {each.round + 1}  {each.arm:<40} ×{each.connections}  p50 {each.p50_ms:.2f} ms  "
         f"{each.per_second:.0f}/s[/]"
     )
 
 
 def _circumstances(arguments: argparse.Namespace) -> dict[str, object]:
-    packages = {name: ROOT / "node_modules" / name / "package.json" for name in ("workerd", "miniflare", "pyodide")}
     return {
         "rounds": arguments.rounds,
         "requests": arguments.requests,
         "cpus": os.cpu_count(),
         "machine": platform.machine(),
-        **{name: _read_version(path) for name, path in packages.items()},
+        **{name: _read_version(ROOT / "node_modules" / name / "package.json") for name in PACKAGES},
     }
 
 
 def _read_version(path: Path) -> str:
     return str(json.loads(path.read_text())["version"])
-
-
-def _table(connections: int, rows: Sequence[Row]) -> Table:
-    many = "connections" if connections > 1 else "connection"
-    table = Table(title=f"{connections} {many}", title_justify="left")
-    table.add_column("arm")
-    for name in ("p50 ms", "p95 ms", "p99 ms", "first byte", "per s", "× hello", "× floor", "+ floor", "+ pass"):
-        table.add_column(name, justify="right")
-    table.add_column("bytes", justify="right")
-    table.add_column("failed", justify="right")
-    for row in rows:
-        table.add_row(
-            row.title,
-            *(f"{value:.2f}" for value in (row.p50_ms, row.p95_ms, row.p99_ms, row.first_byte_ms)),
-            f"{row.per_second:.0f}",
-            *(f"{value:.2f}" for value in (row.times_hello, row.times_floor)),
-            *(f"{value:+.2f}" for value in (row.over_floor_ms, row.over_pass_ms)),
-            str(row.bytes),
-            str(row.failed),
-        )
-    return table

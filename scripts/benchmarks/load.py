@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("load.mjs")
-DEADLINE_S = 1800
+DEADLINE_S = 3600
 
 
 class LoadError(Exception):
@@ -29,7 +29,7 @@ class Target:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """One arm in one round at one number of connections: milliseconds to the body's last byte (p50, p95, p99), to its
-    first (p50), requests per second, the body's bytes, and how many requests failed."""
+    first (p50), requests per second, the body's bytes, how many requests there were, and how many failed."""
 
     arm: str
     round: int
@@ -40,6 +40,7 @@ class Measurement:
     first_byte_ms: float
     per_second: float
     bytes: int
+    requests: int
     failed: int
 
 
@@ -48,14 +49,19 @@ def run_load(
     *,
     rounds: int,
     requests: int,
+    most_s: float,
     connections: Sequence[int],
     warmup: int,
     on_measurement: Callable[[Measurement], None],
 ) -> list[Measurement]:
-    """Load the targets in turns. Raises LoadError when the generator fails or its deadline passes."""
+    """Load the targets in turns; a measurement ends after `requests` or `most_s`.
+
+    Raises LoadError when the generator fails or its deadline passes.
+    """
     plan = {
         "rounds": rounds,
         "requests": requests,
+        "most_s": most_s,
         "warmup": warmup,
         "connections": list(connections),
         "deadline_s": DEADLINE_S,
@@ -95,5 +101,6 @@ def _read(data: Mapping[str, object]) -> Measurement:
         first_byte_ms=float(first["p50"]),
         per_second=float(str(data["per_second"])),
         bytes=int(str(data["bytes"])),
+        requests=int(str(data["requests"])),
         failed=int(str(data["failed"])),
     )

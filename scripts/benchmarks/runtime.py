@@ -9,39 +9,86 @@ from __future__ import annotations
 import json
 import shutil
 import socket
+import subprocess
+import sys
 import tempfile
+import time
 import tomllib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
+import httpx
+from rich.console import Console
+
+from origin.kv import KvClient
+from scripts.benchmarks.growthbook import payloads
+from scripts.benchmarks.profiles import FLOOR_UNIT, make_profiles
 from scripts.benchmarks.sites import ROOT, Site, publish_site
 from scripts.runtime.edge import EXPLORER_PATH, LOCAL_KEYS, run_edge
 from scripts.stage import stage
+from shared.profile import PROFILE_KEY
 
 WORKERS = Path(__file__).with_name("workers")
 # The longest that Miniflare knows: the consumer then runs once for every hundred messages, as under load in production.
 MAX_BATCH_TIMEOUT_S = 60
 FLAGS = ("python_workers_development", "experimental")
+# Where the JavaScript Workers find their site's KV; the last two are the names that GrowthBook's edge app knows.
+NAMESPACES = ("SCORES", "KV_GB_PAYLOAD", "KV_GB_CACHE")
+out = Console(highlight=False, stderr=True)
+
+
+class BundleError(Exception):
+    """A JavaScript Worker could not be bundled; the message holds what esbuild printed."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
     """One Worker: its entry (a file of `workers/`, or a folder of staged modules; None is Usher itself), the site
-    whose scores and pages it is bound to, and its variables."""
+    whose scores and pages it is bound to, and its variables. With `extends`, a Python entry is Usher's own one
+    extended, which it finds in `worker.entry`."""
 
     name: str
     entry: str | Path | None
     site: Site | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
+    extends: bool = False
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class World:
+    """Workers that run: the URL of each by its name, and the KV namespace of each site by the site's."""
+
+    urls: Mapping[str, str]
+    namespaces: Mapping[str, str]
+    inspector: int | None = None
+
+    @contextmanager
+    def kv(self, site: Site) -> Iterator[KvClient]:
+        """A client of the KV that the site is published in."""
+        client = KvClient(self.namespaces[site.name])
+        try:
+            yield client
+        finally:
+            client.close()
 
 
 @contextmanager
-def run_workers(workers: Sequence[Worker]) -> Iterator[dict[str, str]]:
+def run_workers(workers: Sequence[Worker]) -> Iterator[Mapping[str, str]]:
     """Run the Workers, with their sites published; yields the URL of each by its name."""
+    with run_world(workers) as world:
+        yield world.urls
+
+
+@contextmanager
+def run_world(workers: Sequence[Worker], *, inspect: bool = False) -> Iterator[World]:
+    """Run the Workers, with their sites published; with `inspect`, V8's inspector listens on a port."""
     sites = {worker.site.name: worker.site for worker in workers if worker.site is not None}
-    ports = dict(zip((worker.name for worker in workers), _free_ports(len(workers)), strict=True))
+    fillers = [Worker(name=_filler(site), entry="fill.js", site=site) for site in sites.values() if site.profiles]
+    workers = [*workers, *fillers]
+    *free, inspector = _free_ports(len(workers) + 1)
+    ports = dict(zip((worker.name for worker in workers), free, strict=True))
     with tempfile.TemporaryDirectory(prefix="usher-bench-") as name:
         folder = Path(name)
         stage(folder / "consumer")
@@ -49,16 +96,37 @@ def run_workers(workers: Sequence[Worker]) -> Iterator[dict[str, str]]:
             "modules": str(folder / "consumer"),
             "assets": False,
             "queue": {"maxBatchTimeout": MAX_BATCH_TIMEOUT_S},
+            **({"inspector": inspector} if inspect else {}),
             "workers": [
                 *(_worker_options(worker, folder / worker.name, ports[worker.name]) for worker in workers),
-                *(_page_options(site) for site in sites.values()),
+                *(_page_options(site, folder / _page_worker(site)) for site in sites.values()),
             ],
         }
         with run_edge(options=options) as edge:
+            explorer = f"{edge.url}{EXPLORER_PATH}/storage/kv/namespaces"
+            world = World(
+                urls={name: f"http://127.0.0.1:{port}" for name, port in ports.items()},
+                namespaces={site.name: f"{explorer}/{_namespace(site)}" for site in sites.values()},
+                inspector=inspector if inspect else None,
+            )
             for site in sites.values():
-                url = f"{edge.url}{EXPLORER_PATH}/storage/kv/namespaces/{_namespace(site)}"
-                publish_site(site, url, folder / f"lake-{site.name}")
-            yield {name: f"http://127.0.0.1:{port}" for name, port in ports.items()}
+                _fill(world, site, folder / f"lake-{site.name}")
+            yield world
+
+
+def _fill(world: World, site: Site, folder: Path) -> None:
+    """Put into a site's KV what its Workers read: snapshot, GrowthBook's payloads, profiles.
+
+    The profiles go through a Worker: the explorer's bulk write takes several times as long.
+    """
+    with world.kv(site) as client:
+        publish_site(site, client, folder)
+        client.put(payloads(site))
+    if site.profiles:
+        out.print(f"[dim]writing {site.profiles:,} profiles (about a minute for 50,000)[/]")
+        names = list(site.config.touchpoints)[: site.profile_touchpoints]
+        for pairs in make_profiles(site.profiles, names, time.time_ns() // 1_000_000):
+            httpx.post(world.urls[_filler(site)], json=pairs, timeout=120).raise_for_status()
 
 
 def _worker_options(worker: Worker, folder: Path, port: int) -> dict[str, object]:
@@ -73,33 +141,62 @@ def _worker_options(worker: Worker, folder: Path, port: int) -> dict[str, object
         "queueProducers": {queue["binding"]: {"queueName": queue["queue"]}},
     }
     if worker.site is not None:
-        options["kvNamespaces"] = {wrangler["kv_namespaces"][0]["binding"]: _namespace(worker.site)}
+        options["kvNamespaces"] = dict.fromkeys(NAMESPACES, _namespace(worker.site))
         options["serviceBindings"] = {wrangler["assets"]["binding"]: _page_worker(worker.site)}
+        options["outboundService"] = _page_worker(worker.site)
     if str(worker.entry).endswith(".js"):
-        path = WORKERS / str(worker.entry)
-        return {**options, "modules": [{"type": "ESModule", "path": str(path)}], "modulesRoot": str(WORKERS)}
-    _stage_python(worker.entry, folder)
+        bundle = _bundle(WORKERS / str(worker.entry), folder)
+        return {**options, "modules": [{"type": "ESModule", "path": str(bundle)}], "modulesRoot": str(folder)}
+    _stage_python(worker, folder)
     flags = [*wrangler["compatibility_flags"], *FLAGS]
     return {**options, "compatibilityFlags": flags, "modules": _list_modules(folder), "modulesRoot": str(folder)}
 
 
-def _page_options(site: Site) -> dict[str, object]:
+def _bundle(entry: Path, folder: Path) -> Path:
+    """Bundle a JavaScript Worker with the npm packages it imports, as wrangler would."""
+    bundle = folder / entry.name
+    node, esbuild = Path(sys.executable).parent / "node", ROOT / "node_modules" / "esbuild" / "bin" / "esbuild"
+    command = [
+        str(node),
+        str(esbuild),
+        str(entry),
+        "--bundle",
+        "--format=esm",
+        "--log-level=warning",
+        f"--outfile={bundle}",
+    ]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise BundleError(f"{entry.name} could not be bundled; run npm ci in {ROOT}\n{done.stderr}")
+    return bundle
+
+
+def _page_options(site: Site, folder: Path) -> dict[str, object]:
+    """The Worker that serves a site's pages, as a module: a variable would not fit the runtime's command line."""
+    folder.mkdir()
+    shutil.copyfile(WORKERS / site.origin, folder / "pages.js")
+    (folder / "pages.json").write_text(json.dumps(site.pages))
     return {
         "name": _page_worker(site),
-        "modules": [{"type": "ESModule", "path": str(WORKERS / "pages.js")}],
-        "modulesRoot": str(WORKERS),
-        "bindings": {"PAGES": dict(site.pages)},
+        "modules": [
+            {"type": "ESModule", "path": str(folder / "pages.js")},
+            {"type": "Text", "path": str(folder / "pages.json")},
+        ],
+        "modulesRoot": str(folder),
+        "bindings": {"PAUSE_MS": site.pause_ms},
     }
 
 
-def _stage_python(entry: str | Path | None, folder: Path) -> None:
+def _stage_python(worker: Worker, folder: Path) -> None:
     """Stage the modules of a Python Worker, and the SDK beside them."""
-    if isinstance(entry, Path):
-        shutil.copytree(entry, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    if isinstance(worker.entry, Path):
+        shutil.copytree(worker.entry, folder, ignore=shutil.ignore_patterns("__pycache__"))
     else:
         stage(folder)
-        if entry is not None:
-            shutil.copyfile(WORKERS / entry, folder / "entry.py")
+        if worker.extends:
+            shutil.copyfile(folder / "entry.py", folder / "worker" / "entry.py")
+        if worker.entry is not None:
+            shutil.copyfile(WORKERS / worker.entry, folder / "entry.py")
     shutil.copytree(ROOT / "python_modules", folder / "python_modules", ignore=shutil.ignore_patterns("__pycache__"))
 
 
@@ -111,13 +208,17 @@ def _list_modules(folder: Path) -> list[dict[str, str]]:
 
 
 def _module_type(file: Path, folder: Path) -> str:
-    if file.suffix == ".js":
+    if file.suffix in (".js", ".mjs"):
         return "ESModule"
     return "Data" if file.is_relative_to(folder / "python_modules") else "PythonModule"
 
 
 def _namespace(site: Site) -> str:
     return f"bench-{site.name}"
+
+
+def _filler(site: Site) -> str:
+    return f"fill-{site.name}"
 
 
 def _page_worker(site: Site) -> str:
@@ -136,12 +237,12 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def floor_variables(site: Site, path: str, reads: int) -> dict[str, str]:
-    """The settings of the floor: the slots of a page and what to write there, reads of KV, cookie and message."""
+def floor_variables(site: Site, *, reads: int) -> dict[str, str]:
+    """The settings of the floor: the slots of each page and what to write there, reads of KV, cookie and message."""
     message = json.dumps({"schema": 1, "type": "floor", "text": "x" * 1500})
     settings = {
-        "slots": site.slots(path),
-        "reads": reads,
+        "pages": {path: site.slots(path) for path in site.pages},
+        "reads": [PROFILE_KEY + FLOOR_UNIT] * reads,
         "cookie": f"__Host-usher={'x' * 100}; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Lax",
         "message": f"q{message}",
     }

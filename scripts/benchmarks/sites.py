@@ -4,37 +4,71 @@ from __future__ import annotations
 
 import re
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NamedTuple
 
 from origin.config import Config, load_config
 from origin.kv import KvClient
 from origin.lake import Lake
 from origin.publish import make_snapshot, publish
-from origin.train import train
+from origin.train import Model, train
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = "</main></body></html>"
 
 
+class PageSize(NamedTuple):
+    """How many touchpoints a page has, and about how many bytes."""
+
+    touchpoints: int
+    bytes: int
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Site:
-    """A configuration and the pages it personalises, by URL path."""
+    """A configuration and the pages it personalises, by URL path.
+
+    `origin` is the Worker that serves the pages, a file of `workers/`; the slow one pauses `pause_ms` between pieces.
+    Touchpoints in `individual` are published as decided by the visitor's own posteriors. `profiles` is how many
+    profiles KV holds, and `profile_touchpoints` how many touchpoints each of them has scores of.
+    """
 
     name: str
     config: Config
     pages: Mapping[str, str]
+    origin: str = "pages.js"
+    pause_ms: int = 0
+    individual: tuple[str, ...] = ()
+    profiles: int = 0
+    profile_touchpoints: int = 0
+
+    def names_on(self, path: str) -> list[str]:
+        """The touchpoints of a page, in its own order."""
+        names = re.findall(r'data-usher="([^"]+)"', self.pages[path])
+        return [name for name in names if name in self.config.touchpoints]
 
     def slots(self, path: str) -> list[tuple[str, str]]:
         """The slots of a page in its own order, each with the HTML of the first variant that is not the default."""
-        names = re.findall(r'data-usher="([^"]+)"', self.pages[path])
-        return [(name, self.replacements(name)[0]) for name in names if name in self.config.touchpoints]
+        return [(name, next(iter(self.variants(name).values()))) for name in self.names_on(path)]
 
-    def replacements(self, touchpoint: str) -> list[str]:
-        """The HTML of every variant of a touchpoint that changes the page."""
+    def variants(self, touchpoint: str) -> dict[str, str]:
+        """The HTML of every variant that writes the slot, the default last."""
         place = self.config.touchpoints[touchpoint]
-        return [each.html for each in place.expanded_variants if each.html is not None and each.name != place.default]
+        found = {each.name: each.html for each in place.expanded_variants if each.html is not None}
+        return dict(sorted(found.items(), key=lambda item: item[0] == place.default))
+
+    def shown(self, path: str, page: str) -> dict[str, str | None]:
+        """The variant that stands in each slot of a page that was answered; None: none does."""
+        return {name: self._shown_in(name, page) for name in self.names_on(path)}
+
+    def _shown_in(self, touchpoint: str, page: str) -> str | None:
+        slot = re.search(rf'data-usher="{re.escape(touchpoint)}"[^>]*>', page)
+        if slot is None:
+            return None
+        found = (name for name, html in self.variants(touchpoint).items() if page.startswith(html, slot.end()))
+        return next(found, None)
 
 
 def demo_site() -> Site:
@@ -44,17 +78,24 @@ def demo_site() -> Site:
 
 
 def made_site(
-    *, touchpoints: int, variants: int = 4, page_bytes: int = 10_000, html_bytes: int = 400, targeted: bool = False
+    *,
+    touchpoints: int,
+    variants: int = 4,
+    pages: Mapping[str, PageSize] | None = None,
+    html_bytes: int = 400,
+    targeted: bool = False,
 ) -> Site:
-    """A site of the given size, its touchpoints `t0`, `t1`, … all on one page.
+    """A site of the given size: touchpoints `t0`, `t1`, …, and pages by their URL path, each with the first of them.
 
-    With `targeted`, the last variant of each is for phones only, so that targeting removes it for all others.
+    Without `pages`, all stand on one of 10 KB; those that stand on none are for pages that nobody asks for. With
+    `targeted`, the last variant of each is for phones only, so that targeting removes it for all others.
     """
+    pages = {"/": PageSize(touchpoints, 10_000)} if pages is None else pages
     places = {
         f"t{i}": {
             "goal": "click",
             "default": "v0",
-            "pages": ["/"],
+            "pages": [path for path, size in pages.items() if i < size.touchpoints] or [f"/elsewhere/{i}"],
             "variants": [_variant(f"v{v}", html_bytes, targeted and v == variants - 1) for v in range(variants)],
         }
         for i in range(touchpoints)
@@ -67,8 +108,8 @@ def made_site(
             "touchpoints": places,
         }
     )
-    name = f"made-{touchpoints}x{variants}-{page_bytes}-{html_bytes}{'-targeted' if targeted else ''}"
-    return Site(name=name, config=config, pages={"/": _page(touchpoints, page_bytes)})
+    name = f"made-{touchpoints}-{variants}-{html_bytes}{'-targeted' if targeted else ''}"
+    return Site(name=name, config=config, pages={path: _page(size) for path, size in pages.items()})
 
 
 def write_snapshot(site: Site, folder: Path) -> str:
@@ -77,14 +118,18 @@ def write_snapshot(site: Site, folder: Path) -> str:
     return make_snapshot(site.config, train(site.config, Lake(folder), now_ms, now_ms), now_ms)[1]
 
 
-def publish_site(site: Site, kv_url: str, folder: Path) -> str:
+def publish_site(site: Site, client: KvClient, folder: Path) -> str:
     """Train and publish a site as the origin does; returns the version that is live now."""
     now_ms = _now_ms()
-    lake, client = Lake(folder), KvClient(kv_url)
-    try:
-        return publish(site.config, train(site.config, lake, now_ms, now_ms), lake, client, now_ms).version
-    finally:
-        client.close()
+    lake = Lake(folder)
+    model = _graduate(train(site.config, lake, now_ms, now_ms), site.individual)
+    return publish(site.config, model, lake, client, now_ms).version
+
+
+def _graduate(model: Model, names: Iterable[str]) -> Model:
+    """The model, these touchpoints having reached decisions by each visitor's own posteriors."""
+    graduated = {name: replace(model.touchpoints[name], level="individual") for name in names}
+    return replace(model, touchpoints={**model.touchpoints, **graduated})
 
 
 def _variant(name: str, html_bytes: int, for_phones: bool) -> dict[str, object]:
@@ -93,13 +138,13 @@ def _variant(name: str, html_bytes: int, for_phones: bool) -> dict[str, object]:
     return {"name": name, "html": html, "floor": 0.05, **condition}
 
 
-def _page(touchpoints: int, page_bytes: int) -> str:
-    """A page of about so many bytes, its slots spread over it."""
+def _page(size: PageSize) -> str:
+    """A page of about that size, its slots spread over it."""
     head = "<!doctype html><html><head><title>A page</title></head><body><main>"
-    slots = [f'<section data-usher="t{i}"><p>The default of t{i}</p></section>\n' for i in range(touchpoints)]
+    slots = [f'<section data-usher="t{i}"><p>The default of t{i}</p></section>\n' for i in range(size.touchpoints)]
     paragraph = '<p class="text"><a href="/somewhere">A link</a> and a sentence that fills the page with words.</p>\n'
-    each = max(0, page_bytes - len(head) - len(BODY) - sum(map(len, slots))) // (len(paragraph) * max(1, touchpoints))
-    return head + "".join(slot + paragraph * each for slot in slots) + BODY
+    left = max(0, size.bytes - len(head) - len(BODY) - sum(map(len, slots)))
+    return head + "".join(slot + paragraph * (left // (len(paragraph) * len(slots))) for slot in slots) + BODY
 
 
 def _now_ms() -> int:

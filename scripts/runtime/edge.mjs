@@ -30,10 +30,12 @@ function listFiles(folder) {
 // The same modules as wrangler uploads; a test compares the two.
 function readModules(folder) {
   const main = path.join(folder, "entry.py");
-  const own = [main, ...listFiles(folder).filter((file) => file !== main && file.endsWith(".py"))];
+  const files = listFiles(folder);
+  const own = [main, ...files.filter((file) => file !== main && file.endsWith(".py"))];
   const sdk = path.join(root, "python_modules");
   return [
     ...own.map((file) => ({ type: "PythonModule", path: file })),
+    ...files.filter((file) => file.endsWith(".mjs")).map((file) => ({ type: "ESModule", path: file })),
     ...listFiles(sdk).map((file) => ({
       type: file.endsWith(".js") ? "ESModule" : "Data",
       path: path.join(folder, "python_modules", path.relative(sdk, file)),
@@ -77,6 +79,7 @@ const miniflare = new Miniflare(
     unsafeTriggerHandlers: true,
     telemetry: { enabled: false },
     resourcePersistencePath: settings.state ?? undefined,
+    inspectorPort: settings.inspector,
     workers: [worker, ...(settings.workers ?? [])],
   }),
 );

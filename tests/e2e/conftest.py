@@ -51,5 +51,6 @@ def modules_under_test() -> Path:
     shutil.copyfile(ROOT / "worker" / "entry.py", folder / "worker" / "entry.py")
     shutil.copyfile(ROOT / "tests" / "e2e" / "runtime" / "entry.py", folder / "entry.py")
     (folder / "vectors").mkdir()
-    shutil.copyfile(ROOT / "tests" / "vectors" / "check.py", folder / "vectors" / "check.py")
+    for name in ("check.py", "many.py"):
+        shutil.copyfile(ROOT / "tests" / "vectors" / name, folder / "vectors" / name)
     return folder

@@ -94,7 +94,7 @@ def test_a_truncated_snapshot(world: World) -> None:
 
 def test_a_snapshot_of_an_unknown_format(world: World) -> None:
     version, text = publishable(world)
-    world.kv.put({SNAPSHOT_KEY + version: text.replace('"format":1', '"format":2', 1)})
+    world.kv.put({SNAPSHOT_KEY + version: text.replace('"format":2', '"format":3', 1)})
     point_to(world, version)
     assert_own_page(world, "snapshot_unknown_format")
 

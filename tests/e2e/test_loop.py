@@ -12,8 +12,9 @@ from origin.config import Config
 from origin.preview import preview_link
 from origin.train import train
 from scripts.runtime.edge import run_edge
-from shared.constraints import raise_to_floors
-from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Cell, Snapshot
+from shared.constraints import constrain
+from shared.posterior import Posterior
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Snapshot
 from tests.e2e.world import DAY_MS, World, make_world, now_ms
 
 VISITORS = 120
@@ -29,7 +30,7 @@ def empty_world(tmp_path: Path, demo_config: Config) -> Iterator[World]:
         world.kv.close()
 
 
-def live_cell(world: World, version: str) -> Cell:
+def live_cell(world: World, version: str) -> Posterior:
     text = world.kv.get(SNAPSHOT_KEY + version)
     assert text is not None
     cell = Snapshot.from_text(text).cell("hero", "global", "")
@@ -72,7 +73,8 @@ def test_the_loop_closes(empty_world: World) -> None:
     assert isinstance(probabilities, list) and isinstance(eligible, list)
     assert event["propensity"] == probabilities[eligible.index(event["variant"])]
     floors = [variant.floor for variant in world.config.touchpoints["hero"].expanded_variants]
-    assert probabilities == pytest.approx(raise_to_floors(cell.probabilities, floors), abs=1e-12)
+    served = constrain(cell.probabilities, floors=floors, caps=[1.0] * len(floors)).probabilities
+    assert probabilities == pytest.approx(served, abs=1e-12)
 
 
 def test_a_click_on_a_previewed_variant_rewards_nobody(empty_world: World) -> None:

@@ -7,7 +7,7 @@ import re
 import httpx
 import pytest
 
-from shared.decision import is_in_holdout
+from shared.situation import is_in_holdout
 from tests.e2e.world import ROOT, World, eventually, read_lines
 
 SITE = ROOT / "site"
@@ -83,7 +83,7 @@ def test_a_page_fetched_ahead_of_its_time_is_not_an_exposure(shop: World) -> Non
 
 def test_the_cookie_is_first_party_signed_and_out_of_reach_of_scripts(shop: World) -> None:
     cookie = shop.browser().get("/").headers["set-cookie"]
-    assert cookie.startswith("__Host-usher=local.1!")
+    assert cookie.startswith("__Host-usher=local.2!")
     assert cookie.endswith("; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Lax")
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from shared.constraints import raise_to_floors
+from shared.constraints import constrain
 from shared.snapshot import SNAPSHOT_KEY, Snapshot
 from tests.e2e.world import ROOT, World
 
@@ -42,7 +42,8 @@ def test_a_request_with_a_logged_user_feature_gets_a_card_at_the_models_probabil
     assert cell is not None
     variants = snapshot.touchpoint("pick").variants
     assert len(variants) == 34
-    served = raise_to_floors(cell.probabilities, [variant.floor for variant in variants])
+    floors, caps = [variant.floor for variant in variants], [variant.cap for variant in variants]
+    served = constrain(cell.probabilities, floors=floors, caps=caps).probabilities
     published = {variant.name: probability for variant, probability in zip(variants, served, strict=True)}
     assert {name: published[name] for name in shown} == shown
 

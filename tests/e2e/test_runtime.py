@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import httpx
@@ -14,8 +15,11 @@ from scripts.runtime.edge import Edge, run_edge
 from shared.snapshot import SNAPSHOT_KEY, Snapshot
 from tests.e2e.world import ROOT, World
 from tests.vectors.check import check_all
+from tests.vectors.many import digest_decisions
 
 VISITORS = 20_000
+MANY = 1_000_000
+AT_ONCE = 20_000
 VECTORS = ROOT / "tests" / "vectors"
 
 
@@ -34,6 +38,15 @@ def ask(edge: Edge, test: str, body: object) -> object:
 def test_the_golden_vectors_hold_inside_workerd(bare_edge: Edge) -> None:
     files = {path.name: path.read_text() for path in VECTORS.glob("*.json")}
     assert ask(bare_edge, "vectors", files) == check_all(files.__getitem__)
+
+
+def test_a_million_decisions_are_the_same_in_both_runtimes(bare_edge: Edge) -> None:
+    with ThreadPoolExecutor(max_workers=1) as there:
+        for first in range(0, MANY, AT_ONCE):
+            chunk = {"first": first, "count": AT_ONCE}
+            answer = there.submit(ask, bare_edge, "digest", chunk)
+            here = digest_decisions(first, AT_ONCE)
+            assert answer.result() == here, f"among the decisions from {first} on"
 
 
 @pytest.mark.parametrize("segment", ["", "uf1-2d03"])

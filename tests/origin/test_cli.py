@@ -23,7 +23,11 @@ from tests.origin.shop import USHER_TOML, VARIANTS, Event, dump_pointer, exposur
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-COMMANDS = ["schema", "check", "import-log", "pull", "train", "publish", "retrain", "status", "preview"]
+COMMANDS = [
+    *("schema", "check", "import-log", "pull", "train", "publish", "retrain", "status", "preview"),
+    *("replay", "explain"),
+]
+LEVEL = "uses the segment level (cluster level: {} of 10,000 people and 1 of 90 days so far)"
 CLOSED = "2026-12-01T00:00:00+00:00"
 Usher = Callable[..., Result]
 
@@ -136,7 +140,7 @@ def test_train_says_what_it_learned_from(usher: Usher, lake: Lake) -> None:
     for key, content in pack([exposure(1), goal(1), exposure(2, "withdrawn")]).items():
         lake.write(lake.root / key, content)
     assert said(usher("train", "--as-of", CLOSED)) == [
-        "trained hero: 1 decisions, 1 rewards, 3 variants, global and 0 segments",
+        f"trained hero: 1 decisions, 1 rewards, 3 variants, global and 0 segments; {LEVEL.format(2)}",
         "note hero: 1 decisions on variants not configured: left out",
     ]
 
@@ -187,10 +191,11 @@ def test_retrain_goes_from_the_bucket_to_kv_and_status_tells(live: Usher, s3: S3
         s3.put_object(Bucket=settings.bucket, Key=key, Body=content)
     pulled, trained, published = said(live("retrain", "--as-of", CLOSED))
     assert pulled == "pulled 1 new objects with 120 events (0 known)"
-    assert trained == "trained hero: 90 decisions, 30 rewards, 3 variants, global and 1 segment"
+    assert trained == f"trained hero: 90 decisions, 30 rewards, 3 variants, global and 1 segment; {LEVEL.format(90)}"
     found = re.fullmatch(r"published (\S+): 2 keys, [\d,]+ bytes", published)
     assert found is not None
-    first, second, *table = said(live("status"))
+    first, second, level, *table = said(live("status"))
+    assert level == f"hero {LEVEL.format(90)}"
     assert first.startswith(f"live: {found[1]}, since 20")
     assert second == (
         "trained as of 2026-12-01 00:00:00 UTC on 90 decisions from edge, "

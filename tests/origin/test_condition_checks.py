@@ -47,8 +47,17 @@ MISTAKES: list[tuple[Condition, str]] = [
     ({"path": {"$regex": 3}}, f"c.path.$regex: 3 is not a text; write a regular expression in quotes, {PATTERN}"),
     (
         {"path": {"$regexi": "("}},
-        'c.path.$regexi: "(" is no regular expression (missing ), unterminated subpattern at position 0); correct it, '
-        f"{PATTERN}",
+        'c.path.$regexi: "(" is no regular expression of JavaScript (unterminated group); correct it, ' + PATTERN,
+    ),
+    (
+        {"path": {"$regex": "(?i)blog"}},
+        'c.path.$regex: "(?i)blog" is no regular expression of JavaScript (there is no group (?i; '
+        "for any case write $regexi); correct it, " + PATTERN,
+    ),
+    (
+        {"path": {"$regex": "(?P<year>x)"}},
+        'c.path.$regex: "(?P<year>x)" is no regular expression of JavaScript (there is no group (?P); correct it, '
+        + PATTERN,
     ),
     ({"$and": [{}, {"$or": [{"a": {"$int": []}}]}]}, 'c.$and[1].$or[0].a.$int: is no operator; write "$in"'),
     ({"$not": {"a": {"$not": {"$gtt": 1}}}}, 'c.$not.a.$not.$gtt: is no operator; write "$gt"'),

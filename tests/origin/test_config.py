@@ -8,9 +8,12 @@ from typing import Any, get_args
 
 import pytest
 
-from origin.config import BUILT_IN_ATTRIBUTES, Config, Epoch, config_json_schema, load_config, referenced_attributes
+from origin.attributes import BUILT_IN_ATTRIBUTES, NAMESPACES, referenced_paths
+from origin.config import Config, config_json_schema, load_config
 from origin.errors import ConfigError, OriginError
-from shared.snapshot import EPOCHS
+from origin.touchpoint_config import Epoch, Level
+from shared.posterior import LEVELS
+from shared.records import EPOCHS
 
 DEMO = Path(__file__).parents[2] / "usher.toml"
 
@@ -200,8 +203,8 @@ MISTAKES = [
     ),
     (
         "variants",
-        "learning = { min_decisions = 1 }\nvariants",
-        "touchpoints.hero.learning.min_decisions: is not a known key; write min_segment_decisions",
+        "learning = { min_segment_decision = 1 }\nvariants",
+        "touchpoints.hero.learning.min_segment_decision: is not a known key; write min_segment_decisions",
     ),
     ("touchpoints.hero", 'touchpoints."a:b"', f'touchpoints."a:b": "a:b" is not allowed; {NAME_RULE}'),
     (
@@ -221,7 +224,7 @@ MISTAKES = [
             f'[goals.signup]\n[attributes.{name}]\nquery = "q"',
             f"attributes.{name}: is built in; give your attribute another name, such as my_{name}",
         )
-        for name in BUILT_IN_ATTRIBUTES
+        for name in (*BUILT_IN_ATTRIBUTES, *NAMESPACES)
     ),
     *(
         (
@@ -387,8 +390,9 @@ def test_the_schema_describes_every_field_and_knows_the_keys_of_the_demo() -> No
     assert (floor["type"], floor["minimum"], floor["maximum"], floor["default"]) == ("number", 0, 1, 0.0)
 
 
-def test_the_epochs_are_those_of_the_core() -> None:
+def test_epochs_and_levels_are_those_of_the_core() -> None:
     assert get_args(Epoch) == EPOCHS
+    assert get_args(Level) == LEVELS
 
 
 def test_the_configuration_cannot_be_changed() -> None:
@@ -397,16 +401,16 @@ def test_the_configuration_cannot_be_changed() -> None:
         config.site.holdout_share = 0.2
 
 
-def test_referenced_attributes_walks_the_logical_operators_only() -> None:
+def test_referenced_paths_walks_the_logical_operators_only() -> None:
     condition = {
         "device": "mobile",
         "session.intent": {"$gt": 0.5},
         "$or": [{"a": 1}, {"$nor": [{"b": {"c": 1}}]}],
         "$and": [{"$not": {"d": {"$in": [1]}}}],
     }
-    assert referenced_attributes(condition) == {"device", "session", "a", "b", "d"}
-    assert referenced_attributes({"$or": []}) == set()
-    assert referenced_attributes(3) == set()
+    assert referenced_paths(condition) == {"device", "session.intent", "a", "b", "d"}
+    assert referenced_paths({"$or": []}) == set()
+    assert referenced_paths(3) == set()
 
 
 def test_an_attribute_that_nothing_provides_is_named_where_a_condition_reads_it(tmp_path: Path) -> None:

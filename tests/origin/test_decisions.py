@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import gzip
+import json
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import ibis
 import pytest
 
-from origin.decisions import COLUMNS, read_decisions
+from origin.decisions import COLUMNS, read_arms, read_decisions, read_impressions
 from origin.errors import LakeError
 from origin.import_log import Mapping, import_log
 from origin.lake import Lake
@@ -53,8 +55,17 @@ def test_an_exposure_and_the_click_that_followed_are_one_rewarded_decision(decis
             "propensity": 0.25,
             "reward": 1.0,
             "context": [("device", "mobile"), ("path", "/")],
+            "session": None,
+            "profile": None,
         }
     ]
+
+
+def test_the_sessions_attributes_and_the_profiles_version_are_kept(decisions: Decisions) -> None:
+    session = {"views": 3, "visits": 1, "referral": "search", "intent": 0.4, "preferences": {"topic": "coats"}}
+    [first, second] = decisions(exposure(1, session=session, profile="p1"), exposure(2, session={}, profile=""))
+    assert json.loads(str(first["session"])) == session
+    assert (first["profile"], second["session"], second["profile"]) == ("p1", "{}", "")
 
 
 def test_an_empty_lake_has_no_decisions(decisions: Decisions) -> None:
@@ -233,4 +244,80 @@ def test_a_lake_whose_name_looks_like_a_pattern_is_read(tmp_path: Path) -> None:
     connection = ibis.duckdb.connect()
     table = read_decisions(connection, lakes[1], GOALS, CLOSED_MS)
     assert connection.to_pyarrow(table).num_rows == 4
+    connection.disconnect()
+
+
+@pytest.fixture
+def arms(lake: Lake) -> Callable[..., list[Row]]:
+    """Store events and read both arms, by unit and moment."""
+
+    def read(*events: Event, as_of_ms: int = CLOSED_MS) -> list[Row]:
+        if events:
+            store(lake, events)
+        connection = ibis.duckdb.connect()
+        try:
+            table = read_arms(connection, lake, GOALS, as_of_ms)
+            rows: list[Row] = connection.to_pyarrow(table.order_by("unit", "decided_ms")).to_pylist()
+        finally:
+            connection.disconnect()
+        return rows
+
+    return read
+
+
+def held_out(number: int, **fields: Any) -> Event:
+    return exposure(number, holdout=True, randomised=False, propensity=1.0, reason="holdout", **fields)
+
+
+def test_the_arms_hold_the_holdouts_decisions_with_their_rewards(arms: Decisions) -> None:
+    rows = arms(exposure(1, level="segment"), goal(1), held_out(2, level="global"), goal(2), held_out(3, level="none"))
+    assert rows == [
+        {
+            "touchpoint": "hero",
+            "unit": f"visitor-{number}",
+            "holdout": holdout,
+            "level": level,
+            "decided_ms": NOON_MS,
+            "reward": reward,
+        }
+        for number, holdout, level, reward in (
+            (1, False, "segment", 1.0),
+            (2, True, "global", 1.0),
+            (3, True, "none", 0.0),
+        )
+    ]
+
+
+def test_a_unit_stays_in_the_arm_of_its_first_decision(arms: Decisions) -> None:
+    """A unit crosses over where the holdout's share was changed; dropping or moving it would fabricate lift."""
+    later: dict[str, Any] = {"event_id": "later", "epoch": "session 2", "received_ms": NOON_MS + 1}
+    rows = arms(held_out(1), exposure(1, **later), exposure(2), held_out(2, **later), as_of_ms=CLOSED_MS + 1)
+    assert [(row["unit"], row["holdout"]) for row in rows] == [
+        ("visitor-1", True),
+        ("visitor-1", True),
+        ("visitor-2", False),
+        ("visitor-2", False),
+    ]
+
+
+def test_previews_and_open_windows_are_in_no_arm(arms: Decisions) -> None:
+    preview = exposure(1, randomised=False, reason="preview")
+    assert arms(preview, exposure(2, received_ms=NOON_MS + 1), held_out(3, received_ms=NOON_MS + 1)) == []
+    assert len(arms(as_of_ms=CLOSED_MS + 1)) == 2
+
+
+def test_an_empty_lake_has_no_arms(arms: Decisions) -> None:
+    assert arms() == []
+
+
+def test_impressions_count_at_once_and_once_an_epoch(lake: Lake) -> None:
+    again = exposure(1, "craft", event_id="again", received_ms=NOON_MS + 5)
+    store(lake, [exposure(1, "craft"), again, exposure(2), held_out(3), exposure(4, received_ms=NOON_MS + 2)])
+    connection = ibis.duckdb.connect()
+    seen = [
+        sorted(connection.to_pyarrow(read_impressions(connection, lake, ["hero"], since, until))["variant"].to_pylist())
+        for since, until in ((NOON_MS - 1, NOON_MS), (NOON_MS - 1, NOON_MS + 9), (NOON_MS, NOON_MS + 9))
+    ]
+    assert seen == [["craft", "house"], ["craft", "house", "house"], ["house"]]
+    assert connection.to_pyarrow(read_impressions(connection, Lake(lake.root / "no"), ["hero"], 0, 1)).num_rows == 0
     connection.disconnect()

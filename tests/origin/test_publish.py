@@ -286,3 +286,128 @@ def test_variants_of_a_new_touchpoint_must_be_trained_first(lake: Lake, config: 
     two = config.model_copy(update={"touchpoints": {**config.touchpoints, "banner": config.touchpoints["hero"]}})
     with pytest.raises(PublishError, match="^touchpoint banner: "):
         make_snapshot(two, model, NOON_MS)
+
+
+RICH = """
+[site]
+id = "shop"
+interest = "session.preferences.topic"
+[goals.click]
+window_h = 1
+[intent]
+bias = -2.0
+weights = { "session.views" = 0.2, "session.referral=search" = 0.3 }
+[phrases]
+"session.views" = "you looked at {value} pages"
+[segments.mobile]
+condition = { device = "mobile" }
+because = "you read this on a phone"
+[touchpoints.hero]
+goal = "click"
+default = "house"
+pages = ["/"]
+slots = 3
+interest_slots = [3, 2]
+levels = { finest = "cluster", individual_ttl_h = 1.5, cluster_ttl_h = 24 }
+[[touchpoints.hero.variants]]
+name = "house"
+[[touchpoints.hero.variants]]
+name = "craft"
+html = "<b>craft</b>"
+cap = 0.5
+interests = ["tailoring"]
+condition = { "session.intent" = { "$gt" = 0.5 } }
+because = "you have read two of our case studies"
+shifts = { "session.referral=search" = { mean = 0.4, sd = 0.2 } }
+[[touchpoints.hero.variants]]
+name = "offer"
+html = "<b>offer</b>"
+min_impressions = 1000
+shifts = { "session.views" = { mean = -0.1, sd = 0.05 }, "session.referral=search" = { mean = 1, sd = 0 } }
+"""
+
+
+def make_rich(lake: Lake, text: str = RICH) -> Snapshot:
+    config = make_config(lake.root / "rich", text)
+    return Snapshot.from_text(make_snapshot(config, train(config, lake, NOON_MS, NOON_MS), NOON_MS)[1])
+
+
+def test_the_header_says_what_visits_are_read_for(lake: Lake) -> None:
+    header = make_rich(lake).header
+    assert header.interest == "session.preferences.topic"
+    assert header.intent is not None
+    assert (header.intent.bias, header.intent.names, header.intent.weights) == (
+        -2.0,
+        ("session.views", "session.referral=search"),
+        (0.2, 0.3),
+    )
+    assert [(phrase.name, phrase.text) for phrase in header.phrases] == [
+        ("session.views", "you looked at {value} pages")
+    ]
+    assert [(segment.name, segment.because) for segment in header.segments] == [("mobile", "you read this on a phone")]
+    assert not header.has_profiles
+
+
+def test_a_touchpoints_constraints_levels_and_shifts_are_published(lake: Lake) -> None:
+    hero = make_rich(lake).touchpoint("hero")
+    assert (hero.interest_share, hero.slots, hero.interest_slots) == (0.2, 3, (1, 2))
+    assert (hero.individual_ttl_ms, hero.cluster_ttl_ms, hero.models) == (5_400_000, 86_400_000, ())
+    assert hero.allows("segment") and not hero.allows("cluster")
+    assert [(each.cap, each.interests, each.because) for each in hero.variants] == [
+        (1.0, (), ""),
+        (0.5, ("tailoring",), "you have read two of our case studies"),
+        (1.0, (), ""),
+    ]
+    assert [each.floor for each in hero.variants] == [0.0, 0.0, pytest.approx(1 / 3)]
+    shift = hero.shift
+    assert shift is not None
+    assert shift.names == ("session.referral=search", "session.views")
+    assert shift.weights == ((0.0, 0.0), (0.4, 0.0), (1.0, -0.1))
+    assert [[row[i] for i, row in enumerate(matrix)] for matrix in shift.covariances] == [
+        [0.0, 0.0],
+        [pytest.approx(0.04), 0.0],
+        [0.0, pytest.approx(0.0025)],
+    ]
+    assert all(matrix[0][1] == matrix[1][0] == 0.0 for matrix in shift.covariances)
+
+
+def test_an_interest_share_takes_effect_only_with_interests_on_both_sides(lake: Lake) -> None:
+    text = RICH.replace("interest_slots = [3, 2]\n", "")
+    assert make_rich(lake, text).touchpoint("hero").interest_share == 0.2
+    for gone in ('interest = "session.preferences.topic"\n', 'interests = ["tailoring"]\n'):
+        assert make_rich(lake, text.replace(gone, "")).touchpoint("hero").interest_share == 0.0
+
+
+def test_a_touchpoint_without_shifts_has_none(config: Config, model: Model) -> None:
+    hero = Snapshot.from_text(make_snapshot(config, model, NOON_MS)[1]).touchpoint("hero")
+    assert (hero.shift, hero.slots, hero.interest_slots, hero.interest_share) == (None, 1, (), 0.0)
+
+
+def test_missing_impressions_raise_the_published_floor_until_they_are_there(lake: Lake) -> None:
+    """Of a steady 60 decisions a day, 20 on each variant, the offer lacks what the period so far did not give it."""
+    days = 4
+    text = RICH.replace("min_impressions = 1000", "min_impressions = 100") + "[touchpoints.hero.learning]\n"
+    config = make_config(lake.root / "rich", text + f"evaluation_days = {days}\n")
+    start_ms = NOON_MS // (days * DAY_MS) * days * DAY_MS + days * DAY_MS
+    events = [
+        exposure(
+            i, VARIANTS[i % 3], received_ms=start_ms + (i - 240) * DAY_MS // 60, event_id=f"e{i}", epoch=f"session {i}"
+        )
+        for i in range(480)
+    ]
+    store(lake, events)
+    floors = []
+    for day in range(4):
+        as_of_ms = start_ms + day * DAY_MS - 1
+        version, published = make_snapshot(config, train(config, lake, as_of_ms + DAY_MS, as_of_ms), as_of_ms)
+        assert version
+        floors.append(Snapshot.from_text(published).touchpoint("hero").variants[2].floor)
+    # After the first day 80 are missing of 180 that are expected, then 60 of 120, then 40 of 60: at most 1/3 each time.
+    assert floors[:3] == [pytest.approx(1 / 3)] * 3
+    relaxed = make_config(lake.root / "other", text.replace("= 100", "= 40") + f"evaluation_days = {days}\n")
+    model = train(relaxed, lake, start_ms + DAY_MS - 1, NOON_MS)
+    hero = Snapshot.from_text(make_snapshot(relaxed, model, NOON_MS)[1]).touchpoint("hero")
+    assert hero.variants[2].floor == pytest.approx(20 / 180, rel=0.01)
+    model = train(relaxed, lake, start_ms + 2 * DAY_MS - 1, NOON_MS)
+    hero = Snapshot.from_text(make_snapshot(relaxed, model, NOON_MS)[1]).touchpoint("hero")
+    assert hero.variants[2].floor == 0.0

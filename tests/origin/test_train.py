@@ -9,7 +9,10 @@ import pytest
 
 from origin.config import Config
 from origin.errors import LakeError
+from origin.individuals import name_model
 from origin.lake import Lake
+from origin.people import read_people
+from origin.profiles import pack_profiles
 from origin.train import read_latest_model, train
 from tests.origin.shop import DAY_MS, HOUR_MS, NOON_MS, USHER_TOML, VARIANTS, Event, exposure, goal, make_config, store
 
@@ -164,3 +167,132 @@ def test_a_model_is_plain_json(config: Config, lake: Lake) -> None:
     model = train(config, lake, NOON_MS, NOON_MS)
     data = json.loads((lake.models / f"{model.version}.json").read_text())
     assert data == json.loads(json.dumps(dataclasses.asdict(model)))
+
+
+SESSIONS = USHER_TOML.replace(
+    'condition = { device = "mobile" }',
+    'condition = { "session.referral" = "search", "session.views" = { "$gte" = 2 } }',
+).replace('condition = { device = "desktop" }', 'condition = { "session.preferences.topic" = "coats" }')
+
+
+def test_segments_over_the_session_learn_from_what_the_exposures_logged(lake: Lake) -> None:
+    config = make_config(lake.root / "config", SESSIONS)
+    events: list[Event] = []
+    for first, referral, views, topic, likes in (
+        (0, "search", 3, "shoes", "craft"),
+        (300, "search", 1, "coats", "offer"),
+        (600, "direct", 2, "hats", "house"),
+    ):
+        session = {"views": views, "referral": referral, "preferences": {"topic": topic}}
+        for event in visits(first, 300, "desktop", likes):
+            events.append({**event, "session": session} if event["type"] == "exposure" else event)
+    store(lake, events)
+    cells = train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS).touchpoints["hero"].cells
+    assert list(cells) == ["global:", "segment:mobile", "segment:desktop"]
+    assert best(cells["segment:mobile"]) == "craft"
+    assert best(cells["segment:desktop"]) == "offer"
+
+
+def test_segments_over_the_profile_learn_from_the_profile_of_the_time(lake: Lake) -> None:
+    text = USHER_TOML.replace('{ device = "mobile" }', '{ "profile.days" = { "$gte" = 2 } }')
+    config = make_config(lake.root / "config", text)
+    events = [{**event, "profile": "v2"} for event in visits(0, 60, "tablet", "craft")]
+    store(lake, events)
+    assert list(train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS).touchpoints["hero"].cells) == ["global:"]
+    rows: list[dict[str, object]] = [
+        {
+            "unit": f"visitor-{i}",
+            "version": f"v{days}",
+            "digest": "",
+            "computed_ms": 0,
+            "attributes": json.dumps({"days": days}),
+            "text": "",
+        }
+        for i in range(60)
+        for days in (1, 2)
+    ]
+    lake.write(lake.profiles / "a.parquet", pack_profiles(rows))
+    assert "segment:mobile" in train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS).touchpoints["hero"].cells
+    store(lake, [{**event, "profile": "v1"} for event in events], "1")
+    assert list(train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS).touchpoints["hero"].cells) == ["global:"]
+
+
+def test_the_model_says_why_segments_are_the_finest(config: Config, lake: Lake) -> None:
+    store(lake, visits(0, 30, "mobile", "craft"))
+    hero = train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS).touchpoints["hero"]
+    assert (hero.level, hero.people) == ("segment", 0)
+    assert hero.reason == "cluster level: 30 of 10,000 people and 1 of 90 days so far"
+    assert not list(lake.models.glob("*.parquet"))
+
+
+SMALL = """
+[touchpoints.hero.levels]
+cluster_min_people = 100
+cluster_min_days = 1
+individual_min_people = 100
+individual_min_days = 1
+"""
+
+
+def regulars(units: int, times: int, *, holdout: bool, likes: str, first: int = 0) -> list[Event]:
+    """Visitors who come several times, see the variants in turn, and click the one they like."""
+    events: list[Event] = []
+    for i in range(first, first + units):
+        for k in range(times):
+            variant = "house" if holdout else VARIANTS[k % 3]
+            moment = {"received_ms": NOON_MS + k * 2 * HOUR_MS, "epoch": f"session {k}"}
+            shown = {"event_id": f"e{i}-{k}", "holdout": holdout, "randomised": not holdout, "level": "global"}
+            events.append(exposure(i, variant, **moment, **shown))
+            if variant == likes:
+                after = NOON_MS + k * 2 * HOUR_MS + 1
+                events.append(goal(i, event_id=f"g{i}-{k}", received_ms=after, happened_ms=after))
+    return events
+
+
+def test_a_proven_gain_gives_people_posteriors_of_their_own(lake: Lake) -> None:
+    config = make_config(lake.root / "config", USHER_TOML + SMALL)
+    everybody = [
+        *regulars(150, 6, holdout=False, likes="craft"),
+        *regulars(150, 6, holdout=False, likes="offer", first=150),
+        *regulars(120, 2, holdout=True, likes="nothing", first=300),
+        *regulars(20, 3, holdout=False, likes="craft", first=500),
+    ]
+    store(lake, everybody)
+    model = train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS)
+    hero = model.touchpoints["hero"]
+    assert (hero.level, hero.reason, hero.people) == ("individual", "", 300)
+    people = {person.unit: person for person in read_people(lake, model.version)}
+    assert len(people) == 300
+    assert people["visitor-7"].attributes == {"decisions": 6, "rewards": 2, "days": 1}
+    [(key, scores)] = people["visitor-200"].scores.items()
+    assert key == ("hero", name_model(VARIANTS))
+    assert max(zip(scores["means"], VARIANTS, strict=True))[1] == "offer"
+    assert read_latest_model(lake) == model
+
+
+def test_without_a_gain_over_the_holdout_nobody_has(lake: Lake) -> None:
+    config = make_config(lake.root / "config", USHER_TOML + SMALL)
+    store(
+        lake,
+        [*regulars(150, 6, holdout=False, likes="house"), *regulars(120, 2, holdout=True, likes="house", first=300)],
+    )
+    hero = train(config, lake, NEXT_DAY_MS, NEXT_DAY_MS).touchpoints["hero"]
+    assert hero.level == "segment"
+    assert hero.reason.startswith("cluster level: no gain over the holdout is proven: -")
+
+
+def test_a_model_of_an_earlier_version_can_still_be_published(config: Config, lake: Lake) -> None:
+    model = train(config, lake, NOON_MS, NOON_MS)
+    path = lake.models / f"{model.version}.json"
+    data = json.loads(path.read_text())
+    del data["trained_ms"]
+    for name in ("level", "reason", "people", "counted", "expected"):
+        del data["touchpoints"]["hero"][name]
+    lake.write(path, json.dumps(data).encode())
+    assert read_latest_model(lake).touchpoints["hero"].level == "segment"
+
+
+def test_a_damaged_file_of_people_is_named(lake: Lake) -> None:
+    lake.write(lake.models / "v1.people.parquet", b"PAR1nonsense")
+    with pytest.raises(LakeError, match=r"v1\.people\.parquet: damaged \(.*\); remove it and run usher train$"):
+        list(read_people(lake, "v1"))

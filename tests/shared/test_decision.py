@@ -1,56 +1,26 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import replace
-from typing import Any
 
 import pytest
 from scipy import stats
 
-from shared.decision import (
-    DAY_MS,
-    REASONS,
-    Decision,
-    Unit,
-    decide,
-    freeze,
-    is_in_holdout,
-    preview,
-    segments_of,
-)
+from shared.decision import decide, preview
 from shared.errors import InvalidSnapshot
 from shared.policy import thompson_probabilities
+from shared.session import Session
+from shared.situation import DAY_MS, is_in_holdout
 from shared.snapshot import Snapshot, write_snapshot
-
-Record = dict[str, object]
-Records = dict[str, Record]
-
-NOW_MS = 1_700_000_000_000
-PHONE = {"device": "mobile"}
-TREATED = "u-1"  # not in the holdout of the site
-
-
-def ask(
-    site: Snapshot,
-    unit: str = TREATED,
-    attributes: dict[str, object] | None = None,
-    *,
-    touchpoint: str = "hero",
-    session_ms: int = 5,
-    now_ms: int = NOW_MS,
-) -> Decision:
-    chosen = {**PHONE} if attributes is None else attributes
-    return decide(touchpoint, Unit(id=unit, session_ms=session_ms), site, chosen, now_ms)
-
-
-def remade(header: Record, records: Records, *, header_change: Record | None = None, **hero: object) -> Snapshot:
-    """The site with fields of its header and of `hero` changed."""
-    changed = {**records, "touchpoint:hero": {**records["touchpoint:hero"], **hero}}
-    return Snapshot.from_text(write_snapshot({**header, **(header_change or {})}, changed))
-
-
-def holdout_unit(site: Snapshot) -> str:
-    return next(f"u-{k}" for k in range(1_000) if is_in_holdout("shop", f"u-{k}", site.header.holdout_share))
+from tests.asking import (
+    NOW_MS,
+    TREATED,
+    Record,
+    Records,
+    ask,
+    holdout_unit,
+    remade,
+    situation_of,
+)
 
 
 def test_a_decision_says_all_that_logging_needs(site: Snapshot) -> None:
@@ -64,7 +34,8 @@ def test_a_decision_says_all_that_logging_needs(site: Snapshot) -> None:
     assert decision.variant == decision.eligible[decision.variant_index]
     assert decision.propensity == decision.probabilities[decision.variant_index]
     assert (decision.holdout, decision.randomised) == (False, True)
-    assert (decision.reason, decision.relaxations, decision.snapshot) == ("chosen", (), "v1")
+    assert (decision.reason, decision.relaxations, decision.snapshot) == ("targeted", (), "v1")
+    assert (decision.profile, decision.fallbacks, decision.slate, decision.slate_propensities) == ("", (), (), ())
 
 
 def test_the_same_question_has_the_same_answer(site: Snapshot, site_header: Record, site_records: Records) -> None:
@@ -100,7 +71,7 @@ def test_a_unit_stays_in_the_holdout_whatever_is_published_or_asked(site_header:
     for k in range(300):
         arms = {
             ask(first, f"u-{k}").holdout,
-            ask(first, f"u-{k}", {"plan": "gold"}, session_ms=9, now_ms=NOW_MS + 9 * DAY_MS).holdout,
+            ask(first, f"u-{k}", {"plan": "gold"}, session=Session(started_ms=9), now_ms=NOW_MS + 9 * DAY_MS).holdout,
             ask(first, f"u-{k}", touchpoint="banner").holdout,
             ask(later, f"u-{k}").holdout,
         }
@@ -196,9 +167,9 @@ def test_floors_too_high_for_a_small_eligible_set_are_relaxed_and_logged(
 def test_the_cell_of_the_first_segment_that_fits_is_used_before_the_global_one(
     site: Snapshot, plan: str | None, segments: tuple[str, ...], level: str, cell: str
 ) -> None:
-    attributes: dict[str, object] = {"device": "mobile", "plan": plan}
-    decision = ask(site, attributes=attributes)
-    assert segments_of(site, attributes) == segments
+    situation = situation_of(site, attributes={"device": "mobile", "plan": plan})
+    decision = decide("hero", situation)
+    assert tuple(segment.name for segment in situation.segments) == segments
     assert (decision.level, decision.cell) == (level, cell)
     used = site.cell("hero", level, cell)
     assert used is not None
@@ -279,7 +250,8 @@ def test_a_decision_lasts_as_long_as_its_epoch(
     first = remade(site_header, site_records, epoch=epoch)
     second = remade(site_header, site_records, header_change={"version": version}, epoch=epoch)
     same = [
-        ask(first, f"u-{k}").variant == ask(second, f"u-{k}", session_ms=session_ms, now_ms=NOW_MS + later_ms).variant
+        ask(first, f"u-{k}").variant
+        == ask(second, f"u-{k}", session=Session(started_ms=session_ms), now_ms=NOW_MS + later_ms).variant
         for k in range(200)
     ]
     assert all(same) is lasts
@@ -303,35 +275,11 @@ def test_touchpoints_are_decided_independently_of_each_other(site_header: Record
 
 
 def test_a_preview_shows_the_named_variant_and_is_left_out_of_learning(site: Snapshot) -> None:
-    decision = preview(site.touchpoint("hero"), 2, Unit(id="u", session_ms=1), "v1")
+    decision = preview("hero", 2, situation_of(site))
     assert (decision.variant, decision.variant_index, decision.reason) == ("craft", 2, "preview")
     assert (decision.randomised, decision.holdout, decision.epoch) == (False, False, "preview")
-    assert decision == replace(decision, propensity=1.0, snapshot="v1")
-
-
-def repeated(site: Snapshot) -> Decision:
-    frozen = freeze(ask(site))
-    assert frozen is not None
-    return decide("hero", Unit(id=TREATED, session_ms=5), site, PHONE, NOW_MS, frozen)
-
-
-def test_every_reason_has_a_sentence_for_the_visitor(
-    site: Snapshot, site_header: Record, site_records: Records
-) -> None:
-    nobody = remade(
-        site_header,
-        site_records,
-        variants=[{"name": n, "html": None, "floor": 0.0, "condition": {"x": 1}} for n in ("house", "offer", "craft")],
-    )
-    reasons = {
-        ask(site).reason,
-        ask(site, holdout_unit(site)).reason,
-        ask(site, touchpoint="banner").reason,
-        ask(nobody).reason,
-        repeated(site).reason,
-        preview(site.touchpoint("hero"), 0, Unit(id="u", session_ms=1), "v1").reason,
-    }
-    assert reasons == set(REASONS)
+    assert (decision.propensity, decision.snapshot, decision.distribution) == (1.0, "v1", None)
+    assert not preview("hero", 0, situation_of(site, holdout_unit(site))).holdout
 
 
 def test_an_unknown_touchpoint_is_a_key_error_and_a_damaged_one_invalid(
@@ -343,44 +291,3 @@ def test_an_unknown_touchpoint_is_a_key_error_and_a_damaged_one_invalid(
     with pytest.raises(InvalidSnapshot) as raised:
         ask(damaged)
     assert str(raised.value) == "cell:hero:global:.means[0]: expected a number, got the text 'x'"
-
-
-@pytest.mark.parametrize(
-    ("change", "why"),
-    [
-        ({"epoch": "session 4"}, "the session is over"),
-        ({"excluded": "0eab8a0a"}, "targeting had removed others"),
-        ({"variant": "gone"}, "its variant is gone"),
-    ],
-)
-def test_a_frozen_decision_that_no_longer_holds_is_made_anew(site: Snapshot, change: dict[str, Any], why: str) -> None:
-    frozen = freeze(ask(site))
-    assert frozen is not None
-    unit = Unit(id=TREATED, session_ms=5)
-    again = decide("hero", unit, site, PHONE, NOW_MS, replace(frozen, **change))
-    assert again == ask(site), why
-
-
-def test_the_holdout_stays_the_holdout_whatever_was_frozen(site: Snapshot) -> None:
-    frozen = freeze(ask(site))
-    unit = Unit(id=holdout_unit(site), session_ms=5)
-    assert decide("hero", unit, site, PHONE, NOW_MS, frozen).reason == "holdout"
-
-
-def test_the_same_eligible_set_is_integrated_once_and_the_oldest_of_many_goes(
-    site_header: Record, site_records: Records, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    calls = []
-
-    def counted(means: list[float], sds: list[float]) -> list[float]:
-        calls.append(len(means))
-        return thompson_probabilities(means, sds)
-
-    monkeypatch.setattr("shared.snapshot.thompson_probabilities", counted)
-    monkeypatch.setattr("shared.snapshot.MOST_ELIGIBLE_SETS", 2)
-    snapshot = remade(site_header, site_records)
-    cell = snapshot.cell("hero", "global", "")
-    assert cell is not None
-    for eligible in [(0, 1), (0, 1), (0, 2), (1, 2), (0, 2), (0, 1)]:
-        assert sum(snapshot.probabilities_among("hero", cell, eligible)) == pytest.approx(1.0, abs=1e-12)
-    assert len(calls) == 4

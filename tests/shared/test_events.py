@@ -5,10 +5,12 @@ import math
 
 import pytest
 
-from shared.decision import Unit, decide
+from shared.decision import Decision
 from shared.errors import InvalidEvent
-from shared.events import LATEST_MS, MAX_AGE_MS, SCHEMA, Exposure, Goal, read_goal
+from shared.events import LATEST_MS, LOGGED, MAX_AGE_MS, SCHEMA, Exposure, Goal, read_goal
+from shared.session import Session
 from shared.snapshot import Snapshot
+from tests.asking import ask, cell, place, profile_of, publish_hero
 
 SENT_MS = 1_700_000_000_000
 CLICK: dict[str, object] = {
@@ -113,26 +115,55 @@ def test_a_stored_goal_says_its_schema_type_and_when_it_happened() -> None:
     assert json.loads(json.dumps(stored)) == stored
 
 
-def test_a_stored_exposure_holds_the_decision_beside_the_common_fields(site: Snapshot) -> None:
-    decision = decide("hero", Unit(id="u-1", session_ms=5), site, {"device": "mobile"}, SENT_MS)
-    exposure = Exposure(
+def exposure_of(decision: Decision) -> Exposure:
+    return Exposure(
         event_id="pv-1-hero",
         created_ms=SENT_MS,
-        received_ms=SENT_MS,
+        received_ms=SENT_MS + 1,
         visitor="v-1",
         page_view="pv-1",
         url_path="/",
         decision=decision,
         segments=("vip",),
         context={"device": "mobile"},
+        session={"views": 2, "preferences": {"topic": "coats"}},
     )
-    stored = json.loads(json.dumps(exposure.to_dict()))
-    assert (stored["type"], stored["schema"]) in [(name, SCHEMA) for name in ("exposure", "goal")]
-    assert stored["unit"] == "u-1"
-    assert stored["variant"] == decision.variant
-    assert stored["propensity"] == decision.propensity
-    assert stored["probabilities"] == list(decision.probabilities)
+
+
+def test_a_stored_exposure_holds_the_decision_beside_the_common_fields(site: Snapshot) -> None:
+    decision = ask(site)
+    stored = json.loads(json.dumps(exposure_of(decision).to_dict()))
+    assert (stored["type"], stored["schema"], SCHEMA) == ("exposure", 2, 2)
+    assert (stored["event_id"], stored["visitor"], stored["page_view"]) == ("pv-1-hero", "v-1", "pv-1")
+    assert (stored["created_ms"], stored["received_ms"], stored["url_path"]) == (SENT_MS, SENT_MS + 1, "/")
     assert stored["context"] == {"device": "mobile"}
+    assert stored["session"] == {"views": 2, "preferences": {"topic": "coats"}}
     assert stored["segments"] == ["vip"]
-    assert "variant_index" not in stored
-    assert "decision" not in stored
+    for name in LOGGED:
+        value = getattr(decision, name)
+        assert stored[name] == (list(value) if isinstance(value, tuple) else value)
+    for name in ("decision", "variant_index", "distribution", "slate", "slate_propensities"):
+        assert name not in stored
+
+
+def test_all_that_a_replay_compares_is_logged() -> None:
+    replayed = {"touchpoint", "unit", "epoch", "variant", "propensity", "probabilities", "eligible", "excluded"}
+    rests_on = {"level", "cell", "snapshot", "profile", "fallbacks", "relaxations"}
+    assert replayed | rests_on | {"holdout", "randomised", "reason", "because"} == set(LOGGED)
+    assert len(set(LOGGED)) == len(LOGGED)
+
+
+def test_a_stored_exposure_says_what_profile_it_rests_on_and_what_fell_back() -> None:
+    site = publish_hero(place("a", "b", finest="individual", models=["m"]))
+    stored = exposure_of(ask(site, profile=profile_of())).to_dict()
+    assert (stored["profile"], stored["fallbacks"]) == ("p1", ("profile_model",))
+    assert stored["because"] == "because it was drawn by how well each alternative has done with all visitors"
+
+
+def test_a_stored_slate_has_all_its_positions() -> None:
+    site = publish_hero(place("a", "b", "c", slots=2), cells={"global:": cell([0.0, 0.1, 0.2])})
+    decision = ask(site, session=Session(started_ms=1))
+    stored = json.loads(json.dumps(exposure_of(decision).to_dict()))
+    assert stored["slate"] == list(decision.slate)
+    assert stored["slate_propensities"] == list(decision.slate_propensities)
+    assert stored["variant"] == stored["slate"][0]

@@ -6,7 +6,7 @@ from collections.abc import Callable
 import pytest
 
 from shared.errors import InvalidEvent, InvalidValue
-from shared.parse import Reader
+from shared.parse import MAX_NESTING, Reader, load_json
 
 DATA = {
     "name": "hero",
@@ -140,3 +140,39 @@ def test_the_error_is_of_the_kind_the_reader_was_made_for() -> None:
 @pytest.mark.parametrize(("path", "place"), [("", "name"), ("events[3]", "events[3].name")])
 def test_a_place_is_named_from_the_document_down(path: str, place: str) -> None:
     assert Reader({}, path).place("name") == place
+
+
+@pytest.mark.parametrize("text", ["[" * MAX_NESTING + "]" * MAX_NESTING, "[]" + " " * 9, '"' + "[" * 500 + '"'])
+def test_json_may_be_nested_a_hundred_deep(text: str) -> None:
+    load_json(text)
+
+
+@pytest.mark.parametrize(
+    "text", ["[" * (MAX_NESTING + 1) + "]" * (MAX_NESTING + 1), "[" * 100_000, '{"a":' * 5_000, "]" * 300 + "[" * 300]
+)
+def test_json_nested_deeper_is_refused_before_it_is_parsed(text: str) -> None:
+    with pytest.raises(ValueError, match="nested deeper than 100 levels"):
+        load_json(text)
+
+
+@pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
+def test_what_is_no_number_in_json_is_read_only_by_the_lenient(constant: str) -> None:
+    with pytest.raises(ValueError, match=f"^{constant} is not a number$"):
+        load_json(f"[{constant}]")
+    assert str(load_json(f"[{constant}]", lenient=True)) in ("[nan]", "[inf]", "[-inf]")
+
+
+def test_many_brackets_that_are_shallow_are_no_nesting() -> None:
+    assert load_json("[" + "[]," * 500 + "[]]") == [[]] * 501
+    assert load_json('{"a":"' + "[" * 200 + '\\""}') == {"a": "[" * 200 + '"'}
+
+
+def test_a_number_of_too_many_digits_is_no_json() -> None:
+    with pytest.raises(ValueError, match="digits"):
+        load_json("1" * 5_000)
+
+
+def test_half_of_a_surrogate_pair_is_no_character() -> None:
+    with pytest.raises(InvalidValue, match="holds half of a surrogate pair"):
+        read({"x": "a\ud800b"}).text("x")
+    assert read({"x": "\U0001f600"}).text("x") == "\U0001f600"

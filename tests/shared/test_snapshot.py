@@ -3,34 +3,19 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from copy import deepcopy
 
 import pytest
 
 from shared.errors import InvalidSnapshot
-from shared.snapshot import EPOCHS, FORMAT, Pointer, Snapshot, write_snapshot
-
-Record = dict[str, object]
-Records = dict[str, Record]
+from shared.records import EPOCHS, FORMAT
+from shared.snapshot import Pointer, Snapshot, write_snapshot
+from tests.asking import Record, Records
 
 
 def message_of(action: Callable[[], object]) -> str:
     with pytest.raises(InvalidSnapshot) as raised:
         action()
     return str(raised.value)
-
-
-def with_variant(records: Records, index: int, change: Record) -> Records:
-    """The records with one field of one variant of `hero` changed; a value of ... removes it."""
-    changed = deepcopy(records)
-    variants = changed["touchpoint:hero"]["variants"]
-    assert isinstance(variants, list)
-    for key, value in change.items():
-        if value is ...:
-            del variants[index][key]
-        else:
-            variants[index][key] = value
-    return changed
 
 
 def test_what_was_written_is_read(site_header: Record, site_records: Records) -> None:
@@ -95,131 +80,6 @@ def test_global_privacy_control_is_honoured_unless_configured_otherwise(site_hea
     assert Snapshot.from_text(write_snapshot({**bare, "honour_gpc": False}, {})).header.honour_gpc is False
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"format": 2}, "header.format: this version reads format 1, got 2"),
-        ({"format": None}, "header.format: this version reads format 1, got None"),
-        ({"version": 7}, "header.version: expected a string, got 7"),
-        ({"version": "v" * 201}, "header.version: 201 characters; at most 200 are allowed"),
-        ({"site": None}, "header.site: expected a string, got nothing"),
-        ({"created_ms": -1}, f"header.created_ms: expected a whole number from 0 to {1 << 53}, got -1"),
-        ({"created_ms": 1.0}, f"header.created_ms: expected a whole number from 0 to {1 << 53}, got 1.0"),
-        ({"holdout_share": 1.01}, "header.holdout_share: expected a number from 0 to 1, got 1.01"),
-        ({"holdout_share": "0.1"}, "header.holdout_share: expected a number, got the text '0.1'"),
-        ({"honour_gpc": 1}, "header.honour_gpc: expected true or false, got 1"),
-        ({"goals": "order"}, "header.goals: expected a list, got the text 'order'"),
-        ({"goals": ["order", 2]}, "header.goals[1]: expected a string, got 2"),
-        ({"pages": []}, "header.pages: expected an object, got a list"),
-        ({"pages": {"hero": "/"}}, "header.pages.hero: expected a list, got the text '/'"),
-        ({"pages": {"gone": ["/"]}}, "header.pages.gone: the snapshot holds no such touchpoint"),
-        ({"segments": {}}, "header.segments: expected a list, got an object"),
-        ({"segments": ["vip"]}, "header.segments[0]: expected an object, got the text 'vip'"),
-        ({"segments": [{"name": "vip"}]}, "header.segments[0].condition: missing; expected an object"),
-        ({"segments": [{"condition": {}}]}, "header.segments[0].name: missing; expected a string"),
-        (
-            {"segments": [{"name": "vip", "condition": {"$and": 5}}]},
-            "header.segments[0].condition.$and: expected a list of conditions, got number '5'",
-        ),
-        (
-            {"attributes": [{"attribute": "a", "source": "cookie", "name": "b"}]},
-            "header.attributes[0].source: expected query or header, got the text 'cookie'",
-        ),
-        (
-            {"attributes": [{"attribute": "a", "source": "query"}]},
-            "header.attributes[0].name: missing; expected a string",
-        ),
-    ],
-)
-def test_a_header_not_of_the_form_is_refused_with_its_place(
-    site_header: Record, site_records: Records, change: Record, message: str
-) -> None:
-    assert message_of(lambda: write_snapshot({**site_header, **change}, site_records)) == message
-
-
-@pytest.mark.parametrize(
-    "key", ["version", "site", "created_ms", "holdout_share", "segments", "attributes", "goals", "pages"]
-)
-def test_a_header_without_a_required_field_is_refused(site_header: Record, site_records: Records, key: str) -> None:
-    header = {name: value for name, value in site_header.items() if name != key}
-    assert message_of(lambda: write_snapshot(header, site_records)).startswith(f"header.{key}: ")
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"variants": []}, "touchpoint:hero.variants: is empty"),
-        ({"variants": {}}, "touchpoint:hero.variants: expected a list, got an object"),
-        ({"variants": [7]}, "touchpoint:hero.variants[0]: expected an object, got 7"),
-        ({"default": 3}, "touchpoint:hero.default: expected a whole number from 0 to 2, got 3"),
-        ({"default": True}, "touchpoint:hero.default: expected a whole number from 0 to 2, got True"),
-        (
-            {"epoch": "hour"},
-            "touchpoint:hero.epoch: expected one of session, day, week, snapshot, forever, got the text 'hour'",
-        ),
-        ({"pages": None}, "touchpoint:hero.pages: expected a list, got nothing"),
-        ({"goal": 1}, "touchpoint:hero.goal: expected a string, got 1"),
-    ],
-)
-def test_a_touchpoint_not_of_the_form_is_refused_with_its_place(
-    site_header: Record, site_records: Records, change: Record, message: str
-) -> None:
-    records = {**site_records, "touchpoint:hero": {**site_records["touchpoint:hero"], **change}}
-    assert message_of(lambda: write_snapshot(site_header, records)) == message
-
-
-@pytest.mark.parametrize(
-    ("index", "change", "message"),
-    [
-        (1, {"name": "house"}, "touchpoint:hero.variants: two variants have the same name"),
-        (0, {"name": ...}, "touchpoint:hero.variants[0].name: missing; expected a string"),
-        (1, {"html": 5}, "touchpoint:hero.variants[1].html: expected a string, got 5"),
-        (1, {"floor": 1.5}, "touchpoint:hero.variants[1].floor: expected a number from 0 to 1, got 1.5"),
-        (1, {"floor": -0.1}, "touchpoint:hero.variants[1].floor: expected a number from 0 to 1, got -0.1"),
-        (1, {"floor": ...}, "touchpoint:hero.variants[1].floor: expected a number, got nothing"),
-        (2, {"condition": []}, "touchpoint:hero.variants[2].condition: expected an object, got a list"),
-        (
-            2,
-            {"condition": {"$or": [4]}},
-            "touchpoint:hero.variants[2].condition.$or[0]: "
-            "expected an object of attribute names and operators, got number '4'",
-        ),
-    ],
-)
-def test_a_variant_not_of_the_form_is_refused_with_its_place(
-    site_header: Record, site_records: Records, index: int, change: Record, message: str
-) -> None:
-    assert message_of(lambda: write_snapshot(site_header, with_variant(site_records, index, change))) == message
-
-
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        ({"probabilities": [0.5, 0.5]}, "cell:hero:global:.probabilities: expected 3 numbers, got 2"),
-        ({"probabilities": [0.5, 0.25, 0.125]}, "cell:hero:global:.probabilities: sum to 0.875, not to 1"),
-        (
-            {"probabilities": [0.5, 0.75, -0.25]},
-            "cell:hero:global:.probabilities[2]: expected a number from 0 to 1, got -0.25",
-        ),
-        ({"probabilities": None}, "cell:hero:global:.probabilities: expected a list, got nothing"),
-        ({"means": [0.0, 0.0]}, "cell:hero:global:.means: expected 3 numbers, got 2"),
-        ({"means": [0.0, 0.0, None]}, "cell:hero:global:.means[2]: expected a number, got nothing"),
-        (
-            {"means": [0.0, 2e6, 0.0]},
-            "cell:hero:global:.means[1]: expected a number from -1e+06 to 1e+06, got 2000000.0",
-        ),
-        ({"sds": [0.1, 0.1, 0.0]}, "cell:hero:global:.sds[2]: expected a number from 1e-12 to 1e+06, got 0.0"),
-        ({"sds": [0.1, 0.1, 0.1, 0.1]}, "cell:hero:global:.sds: expected 3 numbers, got 4"),
-        ({"sds": "wide"}, "cell:hero:global:.sds: expected a list, got the text 'wide'"),
-    ],
-)
-def test_a_cell_not_of_the_form_is_refused_with_its_place(
-    site_header: Record, site_records: Records, change: Record, message: str
-) -> None:
-    records = {**site_records, "cell:hero:global:": {**site_records["cell:hero:global:"], **change}}
-    assert message_of(lambda: write_snapshot(site_header, records)) == message
-
-
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_a_constant_that_is_no_json_is_refused(site_header: Record, site_records: Records, constant: str) -> None:
     text = write_snapshot(site_header, site_records)
@@ -268,8 +128,8 @@ def test_a_snapshot_cut_at_any_line_or_letter_of_its_last_record_is_refused(
     [
         ("[]", "header: expected an object, got a list"),
         ("null", "header: expected an object, got nothing"),
-        ("{}", "header.format: this version reads format 1, got None"),
-        ('{"format":1}', "header.pages: missing; expected an object"),
+        ("{}", "header.format: this version reads format 2, got None"),
+        ('{"format":2}', "header.pages: missing; expected an object"),
         ("{}\njunk", "records: a line without a key: 'junk'"),
         ("{}\n" + "x" * 99, f"records: a line without a key: {'x' * 40!r}"),
         ("{}\n\n", "records: a line without a key: ''"),

@@ -6,7 +6,7 @@ from fractions import Fraction
 import pytest
 from scipy import stats
 
-from shared.uniform import uniform
+from shared.uniform import uniform, uniforms
 
 
 def by_definition(parts: list[str]) -> Fraction:
@@ -20,6 +20,17 @@ def by_definition(parts: list[str]) -> Fraction:
 )
 def test_uniform_is_exactly_the_first_52_bits_of_the_hash(parts: list[str]) -> None:
     assert Fraction(uniform(*parts)) == by_definition(parts)
+
+
+@pytest.mark.parametrize("parts", [["a"], ["shop", "hero", "session 1", "v-17", ""], ["grüße", "\ud800"], [""]])
+def test_uniforms_are_those_of_the_words_one_by_one(parts: list[str]) -> None:
+    last = ["", "wide", "größer", "🙂", *map(str, range(500))]
+    prefix = "".join(f"{part}\x1f" for part in parts).encode("utf-8", "surrogatepass")
+    assert uniforms(prefix, [each.encode() for each in last]) == [uniform(*parts, each) for each in last]
+
+
+def test_uniforms_of_no_suffix_are_none() -> None:
+    assert uniforms(b"a", []) == []
 
 
 def test_uniform_tells_apart_parts_that_join_to_the_same_text() -> None:

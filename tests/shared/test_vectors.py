@@ -17,12 +17,26 @@ def read_text(name: str) -> str:
 def test_every_golden_case_gives_the_same_bits_here() -> None:
     counts = check_all(read_text)
     assert {f"{name}.json" for name in counts} == {file.name for file in FOLDER.glob("*.json")}
-    assert counts["decide"] == 200
+    assert counts["decide"] == 320
     assert min(counts.values()) >= 12
 
 
 @pytest.mark.parametrize(
-    "name", ["uniform", "ln", "exp", "normal_cdf", "thompson", "race", "floors", "conditions", "decide"]
+    "name",
+    [
+        "uniform",
+        "ln",
+        "exp",
+        "normal_cdf",
+        "thompson",
+        "race",
+        "constraints",
+        "conditions",
+        "features",
+        "intent",
+        "shift",
+        "decide",
+    ],
 )
 def test_a_golden_case_that_differs_is_named(name: str) -> None:
     def read_changed(file: str) -> str:

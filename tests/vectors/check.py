@@ -6,15 +6,20 @@ Needs nothing but the standard library and `shared`, so that it runs inside the 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from shared.choice import win_race
 from shared.conditions import matches
-from shared.constraints import raise_to_floors
-from shared.decision import Unit, decide
+from shared.constraints import constrain
+from shared.decision import decide
+from shared.features import compile_feature
 from shared.numbers import exp, ln, normal_cdf
-from shared.policy import thompson_probabilities
+from shared.policy import live_probabilities, thompson_probabilities
+from shared.posterior import Posterior, Shift, shift_posterior
+from shared.profile import Profile
+from shared.session import Intent, Session, score_intent
+from shared.situation import situate
 from shared.snapshot import Snapshot
 from shared.uniform import uniform
 
@@ -54,9 +59,12 @@ def _check_uniform(_file: Case) -> CaseCheck:
 
 def _check_thompson(_file: Case) -> CaseCheck:
     def check(place: str, case: Case) -> None:
-        got = thompson_probabilities(_floats(case["means"]), _floats(case["sds"]))
+        means, sds = _floats(case["means"]), _floats(case["sds"])
+        got, live = thompson_probabilities(means, sds), live_probabilities(means, sds)
         _near(place, got, case["reference"], 1e-6)
+        _near(place, live, case["reference"], 1e-4)
         _same(place, _hexes(got), case["expected"])
+        _same(place, _hexes(live), case["live"])
 
     return check
 
@@ -67,9 +75,11 @@ def _check_race(_file: Case) -> CaseCheck:
     )
 
 
-def _check_floors(_file: Case) -> CaseCheck:
+def _check_constraints(_file: Case) -> CaseCheck:
     def check(place: str, case: Case) -> None:
-        got = raise_to_floors(_floats(case["probabilities"]), _floats(case["floors"]))
+        bounds = {"floors": _floats(case["floors"]), "caps": _floats(case["caps"])}
+        wished = _floats(case["probabilities"])
+        got = constrain(wished, **bounds, outside=case["outside"], share=case["share"]).probabilities
         _near(place, got, case["reference"], 1e-9)
         _same(place, _hexes(got), case["expected"])
 
@@ -82,12 +92,42 @@ def _check_conditions(_file: Case) -> CaseCheck:
     )
 
 
+def _check_features(_file: Case) -> CaseCheck:
+    return lambda place, case: _same(place, compile_feature(case["name"])(case["attributes"]).hex(), case["expected"])
+
+
+def _check_intent(_file: Case) -> CaseCheck:
+    def check(place: str, case: Case) -> None:
+        names = tuple(case["weights"])
+        features = tuple(compile_feature(name) for name in names)
+        intent = Intent(bias=case["bias"], names=names, features=features, weights=tuple(case["weights"].values()))
+        _same(place, score_intent(intent, case["attributes"]).hex(), case["expected"])
+
+    return check
+
+
+def _check_shift(_file: Case) -> CaseCheck:
+    def check(place: str, case: Case) -> None:
+        means, sds = tuple(_floats(case["means"])), tuple(_floats(case["sds"]))
+        before = Posterior(level="global", name="", means=means, sds=sds, probabilities=())
+        weights = tuple(tuple(_floats(row)) for row in case["weights"])
+        covariances = tuple(tuple(tuple(_floats(row)) for row in matrix) for matrix in case["covariances"])
+        shift = Shift(names=(), features=(), weights=weights, covariances=covariances)
+        after = shift_posterior(before, shift, _floats(case["values"]))
+        _same(place, [_hexes(after.means), _hexes(after.sds)], case["expected"])
+
+    return check
+
+
 def _check_decide(file: Case) -> CaseCheck:
     snapshot = Snapshot.from_text(file["snapshot"])
 
     def check(place: str, case: Case) -> None:
-        unit = Unit(id=case["unit"], session_ms=case["session_ms"])
-        decision = decide(case["touchpoint"], unit, snapshot, case["attributes"], file["now_ms"])
+        profile = Profile.from_text(case["profile"]) if case["profile"] is not None else None
+        session = Session(**case["session"])
+        situation = situate(case["unit"], snapshot, profile, session, case["attributes"], file["now_ms"])
+        decision = decide(case["touchpoint"], situation)
+        distribution = decision.distribution
         got = {
             "variant": decision.variant,
             "propensity": decision.propensity.hex(),
@@ -96,7 +136,15 @@ def _check_decide(file: Case) -> CaseCheck:
             "cell": decision.cell,
             "epoch": decision.epoch,
             "reason": decision.reason,
+            "because": decision.because,
             "relaxations": list(decision.relaxations),
+            "fallbacks": list(decision.fallbacks),
+            "slate": list(decision.slate),
+            "slate_propensities": _hexes(decision.slate_propensities),
+            "randomised": decision.randomised,
+            "means": _hexes(distribution.posterior.means) if distribution else [],
+            "sds": _hexes(distribution.posterior.sds) if distribution else [],
+            "thompson": _hexes(distribution.thompson) if distribution else [],
         }
         _same(place, got, case["expected"])
 
@@ -110,8 +158,11 @@ _CHECKS: dict[str, Callable[[Case], CaseCheck]] = {
     "normal_cdf": _function_check(normal_cdf),
     "thompson": _check_thompson,
     "race": _check_race,
-    "floors": _check_floors,
+    "constraints": _check_constraints,
     "conditions": _check_conditions,
+    "features": _check_features,
+    "intent": _check_intent,
+    "shift": _check_shift,
     "decide": _check_decide,
 }
 
@@ -120,7 +171,7 @@ def _floats(hexes: list[str]) -> list[float]:
     return [float.fromhex(each) for each in hexes]
 
 
-def _hexes(values: list[float] | tuple[float, ...]) -> list[str]:
+def _hexes(values: Sequence[float]) -> list[str]:
     return [value.hex() for value in values]
 
 
@@ -129,6 +180,6 @@ def _same(place: str, got: object, expected: object) -> None:
         raise AssertionError(f"{place}: expected {expected!r}, got {got!r}")
 
 
-def _near(place: str, got: list[float], reference: list[float], tolerance: float) -> None:
+def _near(place: str, got: Sequence[float], reference: Sequence[float], tolerance: float) -> None:
     if len(got) != len(reference) or any(abs(a - b) > tolerance for a, b in zip(got, reference, strict=True)):
         raise AssertionError(f"{place}: expected {reference!r} within {tolerance:g}, got {got!r}")

@@ -10,6 +10,7 @@ import hashlib
 import json
 import math
 import random
+from collections.abc import Sequence
 from fractions import Fraction
 from pathlib import Path
 
@@ -18,15 +19,12 @@ from scipy import integrate, special
 
 from shared.choice import win_race
 from shared.conditions import matches
-from shared.constraints import raise_to_floors
-from shared.decision import Unit, decide
+from shared.constraints import constrain
 from shared.numbers import exp, ln, normal_cdf
-from shared.policy import thompson_probabilities
-from shared.snapshot import Snapshot, write_snapshot
+from shared.policy import live_probabilities, thompson_probabilities
 from shared.uniform import uniform
 
 FOLDER = Path(__file__).parent
-NOW_MS = 1_700_000_000_000
 Case = dict[str, object]
 
 UNIFORM_PARTS = [
@@ -92,18 +90,20 @@ def thompson() -> list[Case]:
     generator = random.Random(3)
     problems = [
         ([0.0], [1.0]), ([0.0, 0.0], [1.0, 1.0]), ([0.0, 0.1], [1.0, 0.01]), ([-3.0, -2.9, -2.8], [0.1, 0.2, 0.15]),
-        ([0.0, 30.0, 1.0], [1.0, 1.0, 1.0]), ([-4.0] * 8, [0.3] * 8),
+        ([0.0, 30.0, 1.0], [1.0, 1.0, 1.0]), ([-4.0] * 8, [0.3] * 8), ([0.0, 0.1, -0.2, 3.0], [1e-12, 1.0, 1e3, 1e-3]),
     ]  # fmt: skip
-    for count in (2, 3, 4, 6, 10, 16):
-        for _ in range(3):
+    for count, times in ((2, 3), (3, 3), (4, 3), (6, 3), (10, 3), (16, 3), (34, 1), (80, 1)):
+        for _ in range(times):
             means = [generator.uniform(-4.0, -2.0) for _ in range(count)]
             problems.append((means, [math.exp(generator.uniform(-3.0, 0.0)) for _ in range(count)]))
     cases: list[Case] = []
     for means, sds in problems:
-        got, reference = thompson_probabilities(means, sds), by_quadrature(means, sds)
-        near(got, reference, 1e-6)
+        got, live = thompson_probabilities(means, sds), live_probabilities(means, sds)
+        reference = by_quadrature(means, sds)
+        near(got, reference, 1e-9)
+        near(live, reference, 1e-4)
         case = {"means": hexes(means), "sds": hexes(sds), "reference": rounded(reference), "expected": hexes(got)}
-        cases.append(dict(case))
+        cases.append({**case, "live": hexes(live)})
     return cases
 
 
@@ -122,21 +122,35 @@ def races() -> list[Case]:
     return cases
 
 
-def floors() -> list[Case]:
+def constraints() -> list[Case]:
     generator = random.Random(9)
-    problems = [([1.0], [1.0]), ([1.0, 0.0], [0.0, 0.0]), ([0.98, 0.01, 0.01], [0.25, 0.25, 0.5])]
-    problems += [([0.65, 0.31, 0.04], [0.0, 0.3, 0.2]), ([0.5, 0.5], [1.0, 0.0])]
-    for number in range(40):
+    plain: list[tuple[list[float], list[float], list[float], list[bool], float]] = [
+        ([1.0], [1.0], [1.0], [], 0.0),
+        ([1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [], 0.0),
+        ([0.98, 0.01, 0.01], [0.25, 0.25, 0.5], [1.0, 1.0, 1.0], [], 0.0),
+        ([0.65, 0.31, 0.04], [0.0, 0.3, 0.2], [1.0, 1.0, 1.0], [], 0.0),
+        ([0.5, 0.5], [1.0, 0.0], [1.0, 1.0], [], 0.0),
+        ([0.8, 0.1, 0.1], [0.0, 0.0, 0.0], [0.4, 1.0, 1.0], [], 0.0),
+        ([0.9, 0.05, 0.05], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [False, True, False], 0.4),
+    ]
+    for number in range(60):
         weights = [generator.random() ** 4 for _ in range(2 + number % 6)]
         wanted = [generator.random() ** 2 if generator.random() < 0.6 else 0.0 for _ in weights]
-        scale = generator.choice([0.2, 0.5, 0.9]) / max(math.fsum(wanted), 1.0)
-        problems.append(([weight / math.fsum(weights) for weight in weights], [scale * each for each in wanted]))
+        scale = generator.choice([0.2, 0.4, 0.6]) / max(math.fsum(wanted), 1.0)
+        floors = [scale * each for each in wanted]
+        caps = [max(floor, generator.choice([1.0, 1.0, 0.7])) for floor in floors]
+        outside = [generator.random() < 0.5 for _ in weights] if number % 2 else []
+        is_mixed = any(outside) and not all(outside)
+        plain.append(([w / math.fsum(weights) for w in weights], floors, caps, outside, 0.3 if is_mixed else 0.0))
     cases: list[Case] = []
-    for probabilities, wanted in problems:
-        got, reference = raise_to_floors(probabilities, wanted), by_bisection(probabilities, wanted)
-        near(got, reference, 1e-9)
-        case = {"probabilities": hexes(probabilities), "floors": hexes(wanted)}
-        cases.append({**case, "reference": rounded(reference), "expected": hexes(got)})
+    for probabilities, floors, caps, outside, share in plain:
+        got = constrain(probabilities, floors=floors, caps=caps, outside=outside, share=share)
+        reference = by_bisection(probabilities, floors, caps, outside, share)
+        same(got.relaxations, ())
+        near(got.probabilities, reference, 1e-9)
+        case = {"probabilities": hexes(probabilities), "floors": hexes(floors), "caps": hexes(caps)}
+        more = {"outside": outside, "share": share, "reference": rounded(reference)}
+        cases.append({**case, **more, "expected": hexes(got.probabilities)})
     return cases
 
 
@@ -149,66 +163,6 @@ def conditions() -> list[Case]:
     return cases
 
 
-POSTERIORS = {"global": ([-3.0, -2.9, -2.8], [0.1, 0.2, 0.15]), "vip": ([-3.0, -1.0, -3.0], [0.1, 0.2, 0.15])}
-FLOORS = [0.1, 0.05, 0.0]
-NAMES = ["house", "offer", "craft"]
-
-
-def site() -> str:
-    def cell(level: str) -> dict[str, object]:
-        means, sds = POSTERIORS[level]
-        return {"means": means, "sds": sds, "probabilities": thompson_probabilities(means, sds)}
-
-    variants: list[dict[str, object]] = [
-        {"name": name, "html": None, "floor": floor} for name, floor in zip(NAMES, FLOORS, strict=True)
-    ]
-    variants[2]["condition"] = {"device": "mobile"}
-    hero: dict[str, object] = {"variants": variants, "default": 0, "epoch": "session", "pages": ["/"], "goal": "order"}
-    header: dict[str, object] = {
-        "version": "v1", "site": "shop", "created_ms": 0, "holdout_share": 0.1, "attributes": [], "goals": ["order"],
-        "segments": [{"name": "vip", "condition": {"plan": "gold"}}], "pages": {"hero": ["/"], "banner": ["/"]},
-    }  # fmt: skip
-    banner = {**hero, "epoch": "day"}
-    records = {"touchpoint:hero": hero, "cell:hero:global:": cell("global"), "cell:hero:segment:vip": cell("vip")}
-    return write_snapshot(header, {**records, "touchpoint:banner": banner})
-
-
-def decisions(text: str) -> list[Case]:
-    snapshot = Snapshot.from_text(text)
-    cases: list[Case] = []
-    for number in range(200):
-        attributes: dict[str, object] = {"device": "mobile" if number % 3 else "desktop"}
-        if number % 4 == 0:
-            attributes["plan"] = "gold"
-        touchpoint = "banner" if number % 25 == 24 else "hero"
-        unit, session_ms = f"v-{number}", 1_000 * (number % 5)
-        made = decide(touchpoint, Unit(id=unit, session_ms=session_ms), snapshot, attributes, NOW_MS)
-        variant, propensity = by_the_design(touchpoint, unit, session_ms, attributes)
-        same(made.variant, variant)
-        near([made.propensity], [propensity], 1e-6)
-        expected = {
-            "variant": made.variant, "propensity": made.propensity.hex(), "probabilities": hexes(made.probabilities),
-            "level": made.level, "cell": made.cell, "epoch": made.epoch, "reason": made.reason,
-            "relaxations": list(made.relaxations),
-        }  # fmt: skip
-        case = {"touchpoint": touchpoint, "unit": unit, "session_ms": session_ms, "attributes": attributes}
-        cases.append({**case, "expected": expected})
-    return cases
-
-
-def by_the_design(touchpoint: str, unit: str, session_ms: int, attributes: dict[str, object]) -> tuple[str, float]:
-    """Variant and propensity as the design describes them, computed with the references only."""
-    if touchpoint == "banner" or by_hash(["shop", "holdout", unit]) < 0.1:
-        return NAMES[0], 1.0
-    eligible = [0, 1, 2] if attributes["device"] == "mobile" else [0, 1]
-    means, sds = POSTERIORS["vip" if attributes.get("plan") == "gold" else "global"]
-    shares = by_quadrature([means[i] for i in eligible], [sds[i] for i in eligible])
-    served = by_bisection(shares, [FLOORS[i] for i in eligible])
-    salt = ["shop", touchpoint, f"session {session_ms}", unit, "" if len(eligible) == 3 else "craft"]
-    winner = by_race(served, [by_hash([*salt, NAMES[i]]) for i in eligible])
-    return NAMES[eligible[winner]], served[winner]
-
-
 def by_hash(parts: list[str]) -> float:
     digest = hashlib.sha256("\x1f".join(parts).encode()).hexdigest()
     return float((int(digest[:13], 16) + Fraction(1, 2)) / Fraction(2**52))
@@ -219,14 +173,35 @@ def by_race(probabilities: list[float], drawn: list[float]) -> int:
         return int(np.argmin(-np.log(np.array(drawn)) / np.array(probabilities)))
 
 
-def by_bisection(probabilities: list[float], wanted: list[float]) -> list[float]:
-    weights = [max(p, 1e-9) for p in probabilities]
-    low, high = 0.0, 1.0 / min(weights)
+def by_bisection(
+    probabilities: Sequence[float],
+    floors: Sequence[float],
+    caps: Sequence[float],
+    outside: Sequence[bool] = (),
+    share: float = 0.0,
+) -> list[float]:
+    """The served distribution, nothing relaxed: clip(λ π, floor, cap), one λ for each class where the share binds."""
+    everybody = list(range(len(probabilities)))
+    served = _clipped(probabilities, floors, caps, everybody, 1.0)
+    others = [i for i in everybody if outside and outside[i]]
+    if others and math.fsum(served[i] for i in others) < share:
+        insiders = [i for i in everybody if i not in others]
+        for members, mass in ((others, share), (insiders, 1.0 - share)):
+            for i, each in zip(members, _clipped(probabilities, floors, caps, members, mass), strict=True):
+                served[i] = each
+    return served
+
+
+def _clipped(
+    probabilities: Sequence[float], floors: Sequence[float], caps: Sequence[float], members: list[int], mass: float
+) -> list[float]:
+    weights = {i: max(probabilities[i], 1e-9) for i in members}
+    low, high = 0.0, 1.0 / min(weights.values())
     for _ in range(400):
         middle = (low + high) / 2.0
-        total = math.fsum(max(f, middle * w) for f, w in zip(wanted, weights, strict=True))
-        low, high = (middle, high) if total < 1.0 else (low, middle)
-    return [max(f, low * w) for f, w in zip(wanted, weights, strict=True)]
+        total = math.fsum(min(max(floors[i], middle * weights[i]), caps[i]) for i in members)
+        low, high = (middle, high) if total < mass else (low, middle)
+    return [min(max(floors[i], low * weights[i]), caps[i]) for i in members]
 
 
 def by_quadrature(means: list[float], sds: list[float]) -> list[float]:
@@ -245,7 +220,7 @@ def by_quadrature(means: list[float], sds: list[float]) -> list[float]:
     return [float(share) for share in shares]
 
 
-def near(got: list[float], reference: list[float], tolerance: float) -> None:
+def near(got: Sequence[float], reference: Sequence[float], tolerance: float) -> None:
     if any(abs(a - b) > tolerance for a, b in zip(got, reference, strict=True)):
         raise AssertionError(f"{got} is not within {tolerance:g} of {reference}")
 
@@ -255,26 +230,32 @@ def same(got: object, reference: object) -> None:
         raise AssertionError(f"{got!r} is not {reference!r}")
 
 
-def hexes(values: list[float] | tuple[float, ...]) -> list[str]:
+def hexes(values: Sequence[float]) -> list[str]:
     return [value.hex() for value in values]
 
 
-def rounded(values: list[float]) -> list[float]:
+def rounded(values: Sequence[float]) -> list[float]:
     return [round(value, 10) for value in values]
 
 
 def main() -> None:
-    text = site()
+    from tests.vectors.make_decisions import decisions, features, intents, shifts
+
     files: dict[str, list[Case]] = {
-        "uniform": uniforms(), **functions(), "thompson": thompson(), "race": races(), "floors": floors(),
-        "conditions": conditions(), "decide": decisions(text),
+        "uniform": uniforms(), **functions(), "thompson": thompson(), "race": races(), "constraints": constraints(),
+        "conditions": conditions(), "features": features(), "intent": intents(), "shift": shifts(),
     }  # fmt: skip
     for name, cases in files.items():
-        extra = {"now_ms": NOW_MS, "snapshot": text} if name == "decide" else {}
-        lines = ",\n".join(f"  {json.dumps(case)}" for case in cases)
-        head = json.dumps({"name": name, **extra})[:-1]
-        (FOLDER / f"{name}.json").write_text(f'{head}, "cases": [\n{lines}\n]}}\n', encoding="utf-8")
-        print(f"{name}: {len(cases)} cases")
+        write(name, cases)
+    head, cases = decisions()
+    write("decide", cases, **head)
+
+
+def write(name: str, cases: list[Case], **head: object) -> None:
+    lines = ",\n".join(f"  {json.dumps(case)}" for case in cases)
+    start = json.dumps({"name": name, **head})[:-1]
+    (FOLDER / f"{name}.json").write_text(f'{start}, "cases": [\n{lines}\n]}}\n', encoding="utf-8")
+    print(f"{name}: {len(cases)} cases")
 
 
 if __name__ == "__main__":

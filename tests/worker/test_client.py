@@ -3,6 +3,7 @@ from __future__ import annotations
 import re
 
 from worker import client, intake
+from worker.visitor import MOST_PREFERENCES, PREFERENCES_COOKIE
 
 
 def test_the_script_reports_to_the_intake() -> None:
@@ -22,3 +23,9 @@ def test_the_script_is_added_by_source_so_that_a_strict_policy_allows_it() -> No
 
 def test_the_script_may_be_cached_by_everybody() -> None:
     assert client.CACHE_CONTROL.startswith("public, max-age=")
+
+
+def test_the_script_writes_the_cookie_of_preferences_that_the_edge_reads() -> None:
+    assert f"{PREFERENCES_COOKIE}=" in client.SCRIPT
+    assert f".slice(-{MOST_PREFERENCES})" in client.SCRIPT
+    assert re.search(r"window\.usher = \{[^}]*\bprefer\b", client.SCRIPT)

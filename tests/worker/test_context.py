@@ -2,8 +2,9 @@ from __future__ import annotations
 
 import pytest
 
-from shared.snapshot import AttributeSource
-from worker.context import LONGEST, device_of, read_context
+from shared.records import AttributeSource
+from shared.session import REFERRALS
+from worker.context import LONGEST, device_of, read_context, referral_of
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 Version/17.4 Mobile/15E148 Safari"
 ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/124.0 Mobile Safari/537.36"
@@ -106,3 +107,46 @@ def test_a_query_of_very_many_fields_is_left_alone(fields: int, is_read: bool) -
 def test_a_query_of_odd_bytes_gives_text_or_nothing(query: str) -> None:
     attributes = read(f"https://shop.test/{query}", [source("plan", "query", "p")])
     assert attributes.get("plan", "").encode("utf-8").decode("utf-8") == attributes.get("plan", "")
+
+
+PAGE = "https://shop.test/men"
+
+
+@pytest.mark.parametrize(
+    ("url", "referrer", "referral"),
+    [
+        (PAGE, None, "direct"),
+        (PAGE, "", "direct"),
+        (PAGE, "https://shop.test/", "direct"),
+        (PAGE, "not a url", "direct"),
+        (PAGE, "http://[broken", "direct"),
+        (PAGE, "https://www.google.com/", "search"),
+        (PAGE, "https://www.google.co.uk/search?q=coats", "search"),
+        (PAGE, "https://duckduckgo.com/", "search"),
+        (PAGE, "https://search.yahoo.com/", "search"),
+        (PAGE, "https://m.facebook.com/", "social"),
+        (PAGE, "https://out.reddit.com/t3", "social"),
+        (PAGE, "https://t.co/abc", "social"),
+        (PAGE, "https://x.com/", "social"),
+        (PAGE, "https://youtu.be/", "social"),
+        (PAGE, "https://notgoogle.com/", "other"),
+        (PAGE, "https://news.example.org/", "other"),
+        (PAGE, "https://www.shop.test/", "other"),
+        (PAGE, "https://netflix.com/", "other"),
+        (f"{PAGE}?utm_source=news", "https://www.google.com/", "campaign"),
+        (f"{PAGE}?utm_campaign=spring", None, "campaign"),
+        (f"{PAGE}?gclid=abc", "https://www.google.com/", "campaign"),
+        (f"{PAGE}?utm_source=", None, "direct"),
+        (f"{PAGE}?utm_source=x&utm_medium=email", None, "email"),
+        (f"{PAGE}?utm_medium=E-Mail", None, "email"),
+        (f"{PAGE}?utm_medium=newsletter", "https://t.co/", "email"),
+        (f"{PAGE}?utm_medium=cpc", None, "direct"),
+        (f"{PAGE}?q=utm_source", None, "direct"),
+        (f"{PAGE}?utm_source=x{'&a=1' * 99}", None, "campaign"),
+        (f"{PAGE}?utm_source=x{'&a=1' * 100}", None, "direct"),
+        (f"{PAGE}?utm_source=%ff", None, "campaign"),
+    ],
+)
+def test_where_a_session_came_from(url: str, referrer: str | None, referral: str) -> None:
+    assert referral_of(url, referrer) == referral
+    assert referral in REFERRALS

@@ -4,22 +4,31 @@ import json
 
 import pytest
 
-from shared.decision import Unit, decide
+from shared.decision import decide
+from shared.session import Session
 from shared.signing import PREVIEW_PURPOSE, read_keys, sign
+from shared.situation import Situation
 from shared.snapshot import Snapshot, write_snapshot
+from tests.asking import (
+    NOW_MS,
+    Record,
+    cell,
+    frozen_of,
+    place,
+    profile_of,
+    publish,
+    publish_hero,
+    situation_of,
+    variant,
+)
 from worker.plan import Slot, expose, plan_page, read_preview, touchpoints_on
-from worker.visitor import Visitor, remember
-
-Record = dict[str, object]
 
 KEYS = read_keys("k:0123456789abcdef")
-UNIT = Unit(id="u-1", session_ms=5)
-NOW_MS = 1_700_000_000_000
-PHONE = {"device": "mobile", "plan": "gold"}
+GOLD_PHONE = {"device": "mobile", "plan": "gold"}
 
 
-def as_visitor(unit: Unit) -> Visitor:
-    return Visitor(id="v-1", unit=unit.id, session_ms=unit.session_ms, seen_ms=NOW_MS)
+def gold(site: Snapshot, unit: str = "u-1") -> Situation:
+    return situation_of(site, unit, GOLD_PHONE)
 
 
 @pytest.mark.parametrize(
@@ -31,29 +40,27 @@ def test_the_touchpoints_of_a_page_are_those_whose_patterns_match(site: Snapshot
 
 
 def test_every_touchpoint_of_the_page_is_decided_and_carries_its_html(site: Snapshot) -> None:
-    plan = plan_page(["hero", "banner"], site, as_visitor(UNIT), PHONE, NOW_MS, forced={})
-    expected = [decide(name, UNIT, site, PHONE, NOW_MS) for name in ("hero", "banner")]
-    assert [slot.decision for slot in plan.slots] == expected
+    situation = gold(site)
+    plan = plan_page(["hero", "banner"], situation, (), forced={})
+    assert [slot.decision for slot in plan.slots] == [decide(name, situation) for name in ("hero", "banner")]
     for slot in plan.slots:
-        variant = site.touchpoint(slot.decision.touchpoint).variants[slot.decision.variant_index]
-        assert slot.html == variant.html
-    assert (plan.segments, plan.failures) == (("vip",), ())
+        found = site.touchpoint(slot.decision.touchpoint).variants[slot.decision.variant_index]
+        assert slot.html == found.html
+    assert (plan.situation, plan.failures) == (situation, ())
 
 
-@pytest.mark.parametrize(("variant", "html"), [("craft", "<b>craft</b>"), ("house", None)])
-def test_a_preview_shows_the_variant_it_names_to_anybody(site: Snapshot, variant: str, html: str | None) -> None:
+@pytest.mark.parametrize(("name", "html"), [("craft", "<b>craft</b>"), ("house", None)])
+def test_a_preview_shows_the_variant_it_names_to_anybody(site: Snapshot, name: str, html: str | None) -> None:
     for k in range(30):
-        unit = Unit(id=f"u-{k}", session_ms=5)
-        slot = plan_page(
-            ["hero"], site, as_visitor(unit), {"device": "desktop"}, NOW_MS, forced={"hero": variant}
-        ).slots[0]
-        assert (slot.decision.variant, slot.decision.reason, slot.html) == (variant, "preview", html)
+        situation = situation_of(site, f"u-{k}", {"device": "desktop"})
+        [slot] = plan_page(["hero"], situation, (), forced={"hero": name}).slots
+        assert (slot.decision.variant, slot.decision.reason, slot.html) == (name, "preview", html)
 
 
 @pytest.mark.parametrize("forced", [{"hero": "gone"}, {"gone": "house"}, {"banner": "sale"}])
 def test_a_preview_of_something_else_changes_nothing(site: Snapshot, forced: dict[str, str]) -> None:
-    plan = plan_page(["hero"], site, as_visitor(UNIT), PHONE, NOW_MS, forced=forced)
-    assert [slot.decision for slot in plan.slots] == [decide("hero", UNIT, site, PHONE, NOW_MS)]
+    plan = plan_page(["hero"], gold(site), (), forced=forced)
+    assert [slot.decision for slot in plan.slots] == [decide("hero", gold(site))]
 
 
 @pytest.mark.parametrize("damage", ['"house"', '"means":[-3.0'])
@@ -61,14 +68,35 @@ def test_a_touchpoint_that_fails_is_counted_and_the_others_go_on(
     site_header: Record, site_records: dict[str, Record], damage: str
 ) -> None:
     text = write_snapshot(site_header, site_records).replace(damage, f"!{damage}")
-    plan = plan_page(["hero", "banner"], Snapshot.from_text(text), as_visitor(UNIT), {}, NOW_MS, forced={})
+    plan = plan_page(["hero", "banner"], situation_of(Snapshot.from_text(text)), (), forced={})
     assert [slot.decision.touchpoint for slot in plan.slots] == ["banner"]
     assert plan.failures == ("touchpoint_invalid",)
 
 
+def test_what_a_decision_fell_back_from_is_counted_once_a_touchpoint() -> None:
+    hero = place("a", "b", finest="individual", models=["m"])
+    site = publish({"touchpoint:hero": hero, "touchpoint:pick": hero, "cell:hero:global:": cell([0.0, 0.0])})
+    damaged = profile_of(scores={("hero", "m"): {"means": [0.0], "sds": [1.0]}})
+    plan = plan_page(["hero", "pick"], situation_of(site, profile=damaged), (), forced={})
+    assert plan.failures == ("profile_invalid",)  # nothing was drawn for the second, which has no posteriors
+    stale = situation_of(site, profile=profile_of(age_ms=10**10))
+    assert plan_page(["hero"], stale, (), forced={}).failures == ("profile_stale",)
+
+
 def test_a_page_without_touchpoints_has_an_empty_plan(site: Snapshot) -> None:
-    plan = plan_page([], site, as_visitor(UNIT), {}, NOW_MS, forced={})
+    plan = plan_page([], situation_of(site), (), forced={})
     assert (plan.slots, plan.failures) == ((), ())
+
+
+def test_a_slate_writes_the_html_of_its_variants_in_their_order() -> None:
+    html = {"a": "<p>a</p>", "b": None, "c": "<p>c</p>"}
+    site = publish_hero(place(*[variant(name, html=text) for name, text in html.items()], slots=3))
+    orders = set()
+    for k in range(40):
+        [slot] = plan_page(["hero"], situation_of(site, f"u-{k}"), (), forced={}).slots
+        assert slot.html == "".join(html[name] or "" for name in slot.decision.slate)
+        orders.add(slot.html)
+    assert orders == {"<p>a</p><p>c</p>", "<p>c</p><p>a</p>"}
 
 
 def test_a_signed_preview_names_a_touchpoint_and_a_variant() -> None:
@@ -93,27 +121,31 @@ def test_a_preview_that_is_not_signed_or_incomplete_is_ignored(value: str | None
     assert read_preview(KEYS, value) == {}
 
 
-def test_an_exposure_tells_the_decision_the_segments_and_the_context(site: Snapshot) -> None:
-    plan = plan_page(["hero"], site, as_visitor(UNIT), PHONE, NOW_MS, forced={})
+def test_an_exposure_tells_the_decision_the_segments_the_context_and_the_session(site: Snapshot) -> None:
+    context = {**GOLD_PHONE, "path": "/men/"}
+    session = Session(started_ms=5, views=4, referral="email", preferences={"topic": "coats"})
+    situation = situation_of(site, attributes=context, session=session, profile=profile_of(attributes={"orders": 3}))
+    plan = plan_page(["hero"], situation, (), forced={})
     slot: Slot = plan.slots[0]
-    context = {"device": "mobile", "path": "/men/"}
-    event = expose(slot, plan, context, visitor="v-9", page_view="pv-1", now_ms=NOW_MS)
-    stored = json.loads(json.dumps(event.to_dict()))
+    stored = json.loads(json.dumps(expose(slot, plan, visitor="v-9", page_view="pv-1").to_dict()))
     assert stored["event_id"] == "pv-1-hero"
     assert (stored["visitor"], stored["unit"], stored["page_view"]) == ("v-9", "u-1", "pv-1")
     assert (stored["created_ms"], stored["received_ms"]) == (NOW_MS, NOW_MS)
     assert (stored["segments"], stored["context"], stored["url_path"]) == (["vip"], context, "/men/")
-    assert stored["propensity"] == slot.decision.propensity
+    assert stored["session"] == {**session.to_attributes(), "intent": 0.0}
+    assert (stored["propensity"], stored["profile"]) == (slot.decision.propensity, "p1")
+
+
+def test_a_page_of_unknown_path_is_exposed_as_the_root(site: Snapshot) -> None:
+    plan = plan_page(["hero"], gold(site), (), forced={})
+    assert expose(plan.slots[0], plan, visitor="v", page_view="p").url_path == "/"
 
 
 def test_what_was_decided_is_repeated_whatever_the_context_becomes(site: Snapshot) -> None:
-    first = plan_page(["hero"], site, as_visitor(UNIT), PHONE, NOW_MS, forced={})
-    visitor = remember(as_visitor(UNIT), [slot.decision for slot in first.slots])
-    [then] = plan_page(["hero"], site, visitor, {"device": "mobile"}, NOW_MS + 1, forced={}).slots
-    [before] = first.slots
-    if before.decision.holdout:
-        pytest.fail("the unit of this test is not in the holdout")
-    assert before.decision.cell == "vip"
+    [before] = plan_page(["hero"], gold(site), (), forced={}).slots
+    assert (before.decision.holdout, before.decision.cell) == (False, "vip")
+    later = situation_of(site, attributes={"device": "mobile"}, now_ms=NOW_MS + 1)
+    [then] = plan_page(["hero", "banner"], later, [frozen_of(before.decision)], forced={}).slots[:1]
     assert (then.decision.variant, then.decision.propensity) == (before.decision.variant, before.decision.propensity)
     assert (then.decision.cell, then.decision.snapshot) == ("vip", before.decision.snapshot)
     assert then.decision.reason == "kept"

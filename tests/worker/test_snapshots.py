@@ -5,6 +5,7 @@ import json
 
 import pytest
 
+from shared.records import FORMAT
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, write_snapshot
 from worker.snapshots import PATIENCE_MS, RETRY_MS, SnapshotStore
 
@@ -111,7 +112,7 @@ def damage(kv: FakeKv, how: str) -> None:
         "gone": None,
         "cut": text[: len(text) // 2],
         "empty": "",
-        "format": text.replace('"format":1', '"format":99'),
+        "format": text.replace(f'"format":{FORMAT}', '"format":99'),
         "records": text + "touchpoint:x\t{}\n",
         "another version": text.replace('"v2"', '"v3"'),
     }

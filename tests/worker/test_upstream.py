@@ -62,11 +62,13 @@ def test_only_a_200_is_rewritten(status: int) -> None:
 
 
 def test_the_page_is_asked_for_whole_and_anew() -> None:
-    assert {"if-none-match", "if-modified-since", "range"} <= set(REMOVED_REQUEST_HEADERS)
-    assert all(name == name.lower() for name in (*REMOVED_REQUEST_HEADERS, *VALIDATORS, *dict(CACHE_HEADERS)))
+    removed = REMOVED_REQUEST_HEADERS.split("\n")
+    assert {"if-none-match", "if-modified-since", "range"} <= set(removed)
+    assert all(name == name.lower().strip() for name in (*removed, *VALIDATORS.split("\n")))
 
 
 def test_the_browser_may_keep_the_page_for_its_back_button_and_no_cache_between_may() -> None:
-    headers = dict(CACHE_HEADERS)
+    pairs = CACHE_HEADERS.split("\n")
+    headers = dict(zip(pairs[::2], pairs[1::2], strict=True))
     assert headers == {"cache-control": "private, no-cache", "cdn-cache-control": "no-store"}
-    assert "etag" in VALIDATORS
+    assert "etag" in VALIDATORS.split("\n")

@@ -17,6 +17,7 @@ from workers import WorkerEntrypoint
 
 REMOVED: Final = ("etag", "last-modified", "expires", "age")
 _ended: dict[int, asyncio.Future[None]] = {}
+_slots: dict[str, list[tuple[str, int]]] = {}
 _html: list[str] = []
 _pages = 0
 
@@ -43,6 +44,16 @@ _end_page_proxy = create_proxy(_end_page)
 _settings: dict[str, Any] = {}
 
 
+def _read_settings(text: str) -> None:
+    """Keep the settings: for every page its touchpoints, each with the number of its HTML."""
+    _settings.update(json.loads(text))
+    for path, slots in _settings["pages"].items():
+        _slots[path] = []
+        for touchpoint, html in slots:
+            _slots[path].append((touchpoint, len(_html)))
+            _html.append(html)
+
+
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
     """Answers every request with the page, its slots written."""
 
@@ -51,19 +62,19 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         env: Any = getattr(self.env, "_env", self.env)
         request = getattr(request, "js_object", request)
         if not _settings:
-            _settings.update(json.loads(env.FLOOR))
-            _html.extend(html for _, html in _settings["slots"])
+            _read_settings(env.FLOOR)
+        slots = _slots["/" + request.url.split("/", 3)[3]]
         page = env.ASSETS.fetch(request)
-        for i in range(_settings["reads"]):
-            await env.SCORES.get(f"profile:{i}")
-        return self._rewrite(env, await page)
+        for key in _settings["reads"]:
+            await env.SCORES.get(key)
+        return self._rewrite(env, await page, slots)
 
-    def _rewrite(self, env: Any, page: Any) -> Any:
+    def _rewrite(self, env: Any, page: Any, slots: list[tuple[str, int]]) -> Any:
         global _pages  # noqa: PLW0603 - a plain number
         _pages += 1
         number = _pages
         rewriter = js.HTMLRewriter.new()
-        for slot, (touchpoint, _) in enumerate(_settings["slots"]):
+        for touchpoint, slot in slots:
             rewriter.on(f'[data-usher="{touchpoint}"]', _object(element=_write_slot_proxy.bind(None, slot)))
         rewriter.onDocument(_object(end=_end_page_proxy.bind(None, number)))
         _ended[number] = asyncio.get_running_loop().create_future()

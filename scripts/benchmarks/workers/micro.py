@@ -14,11 +14,16 @@ import js
 from workers import WorkerEntrypoint
 
 from shared.choice import win_race
-from shared.decision import Unit, decide
-from shared.policy import thompson_probabilities
+from shared.constraints import constrain
+from shared.decision import decide
+from shared.policy import live_probabilities, thompson_probabilities
+from shared.profile import Profile, write_profile
+from shared.session import Session
 from shared.signing import read_keys, sign, verify
+from shared.situation import Situation, situate
+from shared.slate import rank
 from shared.snapshot import Snapshot
-from shared.uniform import uniform
+from shared.uniform import uniform, uniforms
 from worker.context import read_context
 from worker.plan import expose, plan_page, touchpoints_on
 from worker.storage import to_messages
@@ -29,6 +34,7 @@ DESKTOP = {"path": "/", "device": "desktop", "language": "en"}
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 KEYS = read_keys("bench:bench-bench-bench-bench")
 VISITOR = Visitor(id="v" * 22, unit="v" * 22, session_ms=NOW_MS, seen_ms=NOW_MS)
+SESSION = Session(started_ms=NOW_MS)
 texts: dict[str, str] = {}
 _parsed: dict[str, Snapshot] = {}
 
@@ -42,12 +48,11 @@ def _snapshot(name: str) -> Snapshot:
 
 
 def _visitor(i: int) -> Visitor:
-    unit = _unit(i)
-    return Visitor(id=unit.id, unit=unit.id, session_ms=unit.session_ms, seen_ms=NOW_MS)
+    return Visitor(id=f"unit-{i}", unit=f"unit-{i}", session_ms=NOW_MS, seen_ms=NOW_MS)
 
 
-def _unit(i: int) -> Unit:
-    return Unit(id=f"unit-{i}", session_ms=NOW_MS)
+def _situation(i: int, snapshot: Snapshot, profile: Profile | None = None) -> Situation:
+    return situate(f"unit-{i}", snapshot, profile, SESSION, DESKTOP, NOW_MS)
 
 
 def _decide(name: str) -> Case:
@@ -56,39 +61,95 @@ def _decide(name: str) -> Case:
     names = list(snapshot.header.pages)
 
     def call(i: int) -> object:
-        unit = _unit(i)
-        return [decide(each, unit, snapshot, DESKTOP, NOW_MS) for each in names]
+        situation = _situation(i, snapshot)
+        return [decide(each, situation) for each in names]
 
     return call
 
 
+def _decide_individual(name: str) -> Case:
+    """The same with a profile that holds scores of every touchpoint; its numbers differ from call to call."""
+    snapshot = _snapshot(name)
+    names = list(snapshot.header.pages)
+    texts = [_profile(snapshot, names, k) for k in range(50)]
+
+    def call(i: int) -> object:
+        situation = _situation(i, snapshot, Profile.from_text(texts[i % len(texts)]))
+        return [decide(each, situation) for each in names]
+
+    return call
+
+
+def _profile(snapshot: Snapshot, names: list[str], number: int) -> str:
+    scores: dict[tuple[str, str], dict[str, object]] = {}
+    for name in names:
+        place = snapshot.touchpoint(name)
+        count = len(place.variants)
+        means = [-3.0 + 0.05 * ((i * 7 + number) % count) for i in range(count)]
+        sds = [0.2 + 0.02 * ((i * 5 + number) % 10) for i in range(count)]
+        scores[name, place.models[0]] = {"means": means, "sds": sds}
+    header = {"unit": "u", "version": "p1", "computed_ms": NOW_MS, "cluster": "", "attributes": {"decisions": 9}}
+    return write_profile(header, scores)
+
+
 def _plan(name: str) -> Case:
     snapshot = _snapshot(name)
-    return lambda i: plan_page(touchpoints_on(snapshot, "/"), snapshot, _visitor(i), DESKTOP, NOW_MS, forced={})
+    return lambda i: plan_page(touchpoints_on(snapshot, "/"), _situation(i, snapshot), (), forced={})
 
 
 def _log(name: str) -> Case:
     """Turn a page's decisions into exposures and queue messages."""
     snapshot = _snapshot(name)
-    plan = plan_page(touchpoints_on(snapshot, "/"), snapshot, _visitor(0), DESKTOP, NOW_MS, forced={})
+    plan = plan_page(touchpoints_on(snapshot, "/"), _situation(0, snapshot), (), forced={})
 
     def call(i: int) -> object:
         view = f"view-{i}"
-        events = [expose(each, plan, DESKTOP, visitor="v", page_view=view, now_ms=NOW_MS) for each in plan.slots]
+        events = [expose(each, plan, visitor="v", page_view=view) for each in plan.slots]
         return to_messages([event.to_dict() for event in events], ())
 
     return call
 
 
-def _thompson(count: int) -> Case:
+def _thompson(integrate: Callable[[list[float], list[float]], list[float]], argument: str) -> Case:
+    """A number of variants whose spreads are like, or a hundredfold `apart`."""
+    number, _, apart = argument.partition("-")
+    count = int(number)
     means = [-3.0 + 0.02 * (i * 7 % count) for i in range(count)]
     sds = [0.1 + 0.1 * (i * 5 % count) / count for i in range(count)]
-    return lambda _: thompson_probabilities(means, sds)
+    if apart:
+        sds = [0.01 * 100.0 ** (i / (count - 1)) for i in range(count)]
+    return lambda _: integrate(means, sds)
+
+
+def _shares(count: int) -> list[float]:
+    """An uneven distribution: the likeliest variant up to count² times as likely as the least likely one."""
+    weights = [(i * 7 % count + 1.0) ** 2 for i in range(count)]
+    return [weight / sum(weights) for weight in weights]
 
 
 def _race(count: int) -> Case:
-    shares = [1.0 / count] * count
-    return lambda i: win_race(shares, [uniform("site", "hero", f"unit-{i}", f"variant-{v}") for v in range(count)])
+    shares, names = _shares(count), [b"variant-%d" % v for v in range(count)]
+    return lambda i: win_race(shares, uniforms(b"site\x1fhero\x1fsession 1\x1funit-%d\x1f\x1f" % i, names))
+
+
+def _slate(count: int) -> Case:
+    """Ten slots, two of them kept for other interests."""
+    shares, names = _shares(count), [b"variant-%d" % v for v in range(count)]
+    outside = [v % 3 > 0 for v in range(count)]
+
+    def call(i: int) -> object:
+        salt = b"site\x1fhero\x1fsession 1\x1funit-%d\x1f\x1f" % i
+        drawn, others = uniforms(salt, names), uniforms(salt + b"interest\x1f", names)
+        return rank(shares, drawn, 10, outside=outside, interest_positions=(2, 6), interest_uniforms=others)
+
+    return call
+
+
+def _constrain(count: int) -> Case:
+    """Floors, caps and the interest share all bind."""
+    shares, floors, caps = _shares(count), [0.3 / count] * count, [2.5 / count] * count
+    outside = [v % 3 == 1 for v in range(count)]
+    return lambda _: constrain(shares, floors=floors, caps=caps, outside=outside, share=0.6)
 
 
 def _verify(_: str) -> Case:
@@ -112,11 +173,15 @@ def _context(name: str) -> Case:
 CASES: dict[str, Callable[[str], Case]] = {
     "nothing": lambda _: lambda _: None,
     "decide": _decide,
+    "decide-individual": _decide_individual,
     "plan": _plan,
     "log": _log,
-    "thompson": lambda count: _thompson(int(count)),
+    "thompson": lambda argument: _thompson(thompson_probabilities, argument),
+    "thompson-live": lambda argument: _thompson(live_probabilities, argument),
     "uniform": lambda _: lambda i: uniform("site", "hero", "session 1", f"unit-{i}", "variant"),
     "race": lambda count: _race(int(count)),
+    "slate": lambda count: _slate(int(count)),
+    "constrain": lambda count: _constrain(int(count)),
     "sign": lambda _: lambda _: sign(KEYS, "visitor", "1!" + "v" * 22),
     "verify": _verify,
     "read-cookie": _read_cookie,

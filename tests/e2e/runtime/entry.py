@@ -2,8 +2,8 @@
 
 Staged in place of `worker/entry.py`, which lies beside it. `POST /_test/vectors` takes the golden vectors and checks
 them here; `POST /_test/shares` decides many visitors by the Worker's code and answers how often each variant was
-served; `POST /_test/json` parses a body as intake does. `POST /_test/faults` says what fails from now on, and
-`POST /_test/forget` makes the isolate as new.
+served; `POST /_test/digest` decides many more and answers their digest; `POST /_test/json` parses a body as intake
+does. `POST /_test/faults` says what fails from now on, and `POST /_test/forget` makes the isolate as new.
 """
 
 from __future__ import annotations
@@ -15,12 +15,14 @@ from typing import Any
 
 import js
 from vectors.check import check_all
+from vectors.many import digest_decisions
 
+from shared.session import Session
+from shared.situation import situate
 from shared.snapshot import Snapshot
 from worker import entry, intake
 from worker.entry import Default as Usher
 from worker.plan import plan_page
-from worker.visitor import Visitor
 
 _faults: dict[str, Any] = {}
 _asked: dict[str, int] = {}
@@ -84,13 +86,19 @@ def _check_vectors(body: str) -> object:
     return check_all(lambda name: files[name])
 
 
+def _digest_decisions(body: str) -> object:
+    asked = json.loads(body)
+    return digest_decisions(asked["first"], asked["count"])
+
+
 def _count_shares(body: str) -> object:
     asked = json.loads(body)
     snapshot = Snapshot.from_text(asked["snapshot"])
+    session = Session(started_ms=0)
     counts: dict[str, int] = {}
     for i in range(asked["visitors"]):
-        visitor = Visitor(id="v", unit=f"{asked['seed']}-{i}", session_ms=0, seen_ms=0)
-        plan = plan_page([asked["touchpoint"]], snapshot, visitor, asked["attributes"], 0, forced={})
+        situation = situate(f"{asked['seed']}-{i}", snapshot, None, session, asked["attributes"], 0)
+        plan = plan_page([asked["touchpoint"]], situation, (), forced={})
         [slot] = plan.slots
         if not slot.decision.holdout:
             counts[slot.decision.variant] = counts.get(slot.decision.variant, 0) + 1
@@ -123,6 +131,7 @@ def _read_json(body: str) -> object:
 _TESTS: dict[str, Callable[[str], object]] = {
     "vectors": _check_vectors,
     "shares": _count_shares,
+    "digest": _digest_decisions,
     "faults": _set_faults,
     "forget": _forget,
     "json": _read_json,

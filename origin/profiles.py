@@ -1,0 +1,183 @@
+"""Profiles: what the origin knows of people, published to KV and kept in the lake.
+
+A profile is written where its content has changed since it was last published, or where it would otherwise grow too
+old to be used before long. The lake keeps every publication under `profiles/`, so that a decision can be made again
+with the profile of its time; a publication is pending until KV has taken all of it, and what is pending counts as
+unknown: the next publication writes those units anew.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from hashlib import sha256
+from itertools import islice
+from typing import Final
+
+import duckdb
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from origin.errors import LakeError, PublishError
+from origin.kv import MAX_PAIRS, KvClient
+from origin.lake import Lake, name_moment
+from origin.people import Person, read_people
+from origin.train import Model
+from shared.errors import InvalidProfile
+from shared.profile import PROFILE_KEY, write_profile
+
+PENDING: Final = ".pending.parquet"
+SCHEMA: Final = pa.schema(
+    [
+        ("unit", pa.string()),
+        ("version", pa.string()),
+        ("digest", pa.string()),
+        ("computed_ms", pa.int64()),
+        ("attributes", pa.string()),
+        ("text", pa.string()),
+    ]
+)
+
+Scores = Mapping[tuple[str, str], Mapping[str, list[float]]]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PublishedProfiles:
+    """How many profiles were written and how many bytes they have, and how many stayed as they were."""
+
+    written: int = 0
+    unchanged: int = 0
+    bytes: int = 0
+
+
+NO_PROFILES: Final = PublishedProfiles()
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class LastProfile:
+    """A unit's latest profile in the lake; `is_certain` says that KV took it."""
+
+    digest: str
+    computed_ms: int
+    text: str
+    is_certain: bool
+
+
+def publish_profiles(
+    model: Model, accepted: Mapping[str, str], ttl_ms: int, lake: Lake, client: KvClient, now_ms: int
+) -> PublishedProfiles:
+    """Write the profiles of a model's people that have changed, or are older than half of `ttl_ms`.
+
+    `accepted` maps the touchpoints that use individual scores to their model version. Where a touchpoint's variants
+    have changed since, its scores of the version before go along once more: the snapshot that is still live, or that a
+    rollback brings back, finds its own. Raises KvError, LakeError and PublishError; what was written by then is whole.
+    """
+    if not accepted:
+        return NO_PROFILES
+    last = read_last_profiles(lake)
+    rows: list[dict[str, object]] = []
+    unchanged = 0
+    for person in read_people(lake, model.version):
+        scores = {key: value for key, value in person.scores.items() if accepted.get(key[0]) == key[1]}
+        if not scores:
+            continue
+        before = last.get(person.unit)
+        scores = {**scores, **_carry_over(before, accepted)}
+        digest = _digest({"attributes": person.attributes, "scores": [[*key, scores[key]] for key in sorted(scores)]})
+        if before is not None and _is_current(before, digest, model.trained_ms, ttl_ms):
+            unchanged += 1
+            continue
+        rows.append(_make_row(person, scores, digest, model.trained_ms))
+    if not rows:
+        return PublishedProfiles(unchanged=unchanged)
+    name = f"{name_moment(now_ms)}-{_digest(rows)[:8]}"
+    pending = lake.profiles / f"{name}{PENDING}"
+    lake.write(pending, pack_profiles(rows))
+    size = 0
+    for chunk in _chunks(rows, MAX_PAIRS):
+        size += client.put({f"{PROFILE_KEY}{row['unit']}": str(row["text"]) for row in chunk})
+    lake.rename(pending, lake.profiles / f"{name}.parquet")
+    return PublishedProfiles(written=len(rows), unchanged=unchanged, bytes=size)
+
+
+def read_last_profiles(lake: Lake) -> dict[str, LastProfile]:
+    """Each unit's latest profile in the lake. Raises LakeError where a file is damaged."""
+    if not any(lake.profiles.glob("*.parquet")):
+        return {}
+    query = (
+        "SELECT unit, arg_max({digest: digest, computed_ms: computed_ms, text: text, file: filename}, filename) "
+        "FROM read_parquet(?, filename = true) GROUP BY unit"
+    )
+    try:
+        with duckdb.connect() as connection:
+            found = connection.execute(query, [lake.profile_pattern()]).fetchall()
+    except duckdb.Error as error:
+        raise LakeError(f"{lake.profiles}: cannot be read: {str(error).splitlines()[0]}") from error
+    return {
+        unit: LastProfile(
+            digest=last["digest"],
+            computed_ms=last["computed_ms"],
+            text=last["text"],
+            is_certain=not last["file"].endswith(PENDING),
+        )
+        for unit, last in found
+    }
+
+
+def _is_current(before: LastProfile, digest: str, trained_ms: int, ttl_ms: int) -> bool:
+    return before.is_certain and before.digest == digest and 0 <= trained_ms - before.computed_ms < ttl_ms / 2
+
+
+def _carry_over(before: LastProfile | None, accepted: Mapping[str, str]) -> Scores:
+    """What the last profile's own scores were, of touchpoints that now have another model version."""
+    own: dict[str, tuple[str, str]] = {}
+    for line in before.text.splitlines()[1:] if before is not None else ():
+        touchpoint, model, record = line.split("\t", 2)
+        own.setdefault(touchpoint, (model, record))  # what was carried over then stands behind
+    return {
+        (touchpoint, model): json.loads(record)
+        for touchpoint, (model, record) in own.items()
+        if accepted.get(touchpoint, model) != model
+    }
+
+
+def _make_row(person: Person, scores: Scores, digest: str, computed_ms: int) -> dict[str, object]:
+    version = _digest([digest, computed_ms])
+    header = {
+        "unit": person.unit,
+        "version": version,
+        "computed_ms": computed_ms,
+        "cluster": "",
+        "attributes": person.attributes,
+    }
+    try:
+        text = write_profile(header, scores)
+    except InvalidProfile as error:
+        raise PublishError(f"the profile of {person.unit} would not be readable at the edge: {error}") from error
+    return {
+        "unit": person.unit,
+        "version": version,
+        "digest": digest,
+        "computed_ms": computed_ms,
+        "attributes": json.dumps(person.attributes),
+        "text": text,
+    }
+
+
+def _digest(content: object) -> str:
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:16]
+
+
+def pack_profiles(rows: list[dict[str, object]]) -> bytes:
+    """Profiles as a file of the lake; each row has the columns of `SCHEMA`."""
+    buffer = io.BytesIO()
+    pq.write_table(pa.Table.from_pylist(rows, schema=SCHEMA), buffer, compression="zstd", row_group_size=MAX_PAIRS)
+    return buffer.getvalue()
+
+
+def _chunks(rows: Iterable[dict[str, object]], size: int) -> Iterator[list[dict[str, object]]]:
+    rows = iter(rows)
+    while chunk := list(islice(rows, size)):
+        yield chunk

@@ -1,0 +1,60 @@
+"""Posteriors: per variant the mean and standard deviation of its log-odds of reward, at one level."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Final
+
+from shared.features import Feature
+
+# From the finest to the coarsest.
+LEVELS: Final = ("individual", "cluster", "segment", "global")
+# Bounds of published means, standard deviations and weights.
+LARGEST: Final = 1e6
+LEAST_SD: Final = 1e-12
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Posterior:
+    """Means and standard deviations of a touchpoint's variants, in the variants' order, at a level (`name` is the
+    cluster's or the segment's, empty elsewhere), and the Thompson probabilities they imply where they were published;
+    empty means that they are integrated live."""
+
+    level: str
+    name: str
+    means: tuple[float, ...]
+    sds: tuple[float, ...]
+    probabilities: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Shift:
+    """How the live session moves a touchpoint's posteriors: for F features, weights (K × F) and their covariances
+    (K × F × F), one row a variant."""
+
+    names: tuple[str, ...]
+    features: tuple[Feature, ...]
+    weights: tuple[tuple[float, ...], ...]
+    covariances: tuple[tuple[tuple[float, ...], ...], ...]
+
+
+def shift_posterior(posterior: Posterior, shift: Shift, values: Sequence[float]) -> Posterior:
+    """Return the posterior moved by feature values x: `m_a + w_a·x` and `√(s_a² + xᵀΣ_a x)` for every variant a.
+
+    The result has no published probabilities.
+    """
+    present = [(i, value) for i, value in enumerate(values) if value != 0.0]
+    means, sds = [], []
+    for a, (mean, sd) in enumerate(zip(posterior.means, posterior.sds, strict=True)):
+        weights, covariance = shift.weights[a], shift.covariances[a]
+        variance = 0.0
+        for i, x in present:
+            mean += weights[i] * x  # noqa: PLW2901 - adds up
+            row = covariance[i]
+            for j, y in present:
+                variance += x * row[j] * y
+        means.append(mean)
+        sds.append(sqrt(sd * sd + variance) if variance > 0.0 else sd)
+    return Posterior(level=posterior.level, name=posterior.name, means=tuple(means), sds=tuple(sds), probabilities=())

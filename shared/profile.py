@@ -1,0 +1,110 @@
+"""A profile: what the batch side knows of a person, as published to KV under `profile:<unit>`.
+
+Its text form parses as little as a page needs: the first line is a JSON header, each further line one touchpoint's
+scores under one model version (`hero`, tab, `m1-0c2e`, tab, JSON). A model version names the list of variants that the
+scores are for, and a snapshot says which versions it accepts.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+from shared.errors import InvalidProfile
+from shared.parse import Reader, load_json
+from shared.posterior import LARGEST, LEAST_SD, Posterior
+
+FORMAT: Final = 1
+PROFILE_KEY: Final = "profile:"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ProfileHeader:
+    """Whose profile it is, its version and age, the person's cluster (empty: none), and attributes for conditions."""
+
+    unit: str
+    version: str
+    computed_ms: int
+    cluster: str
+    attributes: Mapping[str, object]
+
+
+class Profile:
+    """A published profile. Raises InvalidProfile from `from_text` for a damaged header or outline, and from `scores`
+    where those are damaged."""
+
+    __slots__ = ("_lines", "header")
+
+    def __init__(self, header: ProfileHeader, lines: Mapping[str, str]) -> None:
+        self.header = header
+        self._lines = lines
+
+    @classmethod
+    def from_text(cls, text: str) -> Profile:
+        """Read a profile from its text form; only the header is parsed."""
+        first, _, rest = text.partition("\n")
+        lines = {}
+        for line in rest.split("\n"):
+            if line:
+                key, tab, record = line.rpartition("\t")
+                if not tab or "\t" not in key:
+                    raise InvalidProfile("scores", f"a line without touchpoint and model: {line[:40]!r}")
+                lines[key] = record
+        return cls(_read_header(_load(first, "header")), lines)
+
+    def scores(self, touchpoint: str, models: tuple[str, ...], count: int) -> Posterior | None:
+        """The person's posteriors of a touchpoint's `count` variants by the first of the models that it holds."""
+        for model in models:
+            line = self._lines.get(f"{touchpoint}\t{model}")
+            if line is not None:
+                place = f"{touchpoint}.{model}"
+                reader = Reader(_load(line, place), place, InvalidProfile)
+                return Posterior(
+                    level="individual",
+                    name="",
+                    means=reader.numbers("means", length=count, low=-LARGEST, high=LARGEST),
+                    sds=reader.numbers("sds", length=count, low=LEAST_SD, high=LARGEST),
+                    probabilities=(),
+                )
+        return None
+
+
+def write_profile(header: Mapping[str, object], scores: Mapping[tuple[str, str], Mapping[str, object]]) -> str:
+    """Return the text form of a profile: its header and the scores (`means`, `sds`) by touchpoint and model version.
+
+    Raises InvalidProfile where a reader would.
+    """
+    try:
+        lines = [json.dumps({"format": FORMAT, **header}, separators=(",", ":"), allow_nan=False)]
+        for (touchpoint, model), record in scores.items():
+            lines.append(f"{touchpoint}\t{model}\t{json.dumps(record, separators=(',', ':'), allow_nan=False)}")
+    except ValueError as error:
+        raise InvalidProfile("", f"cannot be written as JSON: {error}") from error
+    text = "\n".join(lines) + "\n"
+    profile = Profile.from_text(text)
+    for (touchpoint, model), record in scores.items():
+        means = record.get("means")
+        profile.scores(touchpoint, (model,), len(means) if isinstance(means, list) else 0)
+    return text
+
+
+def _load(text: str, place: str) -> object:
+    try:
+        return load_json(text)
+    except ValueError as error:
+        raise InvalidProfile(place, f"is not JSON ({error})") from error
+
+
+def _read_header(data: object) -> ProfileHeader:
+    reader = Reader(data, "header", InvalidProfile)
+    if reader.data.get("format") != FORMAT or reader.data.get("format") is True:
+        raise InvalidProfile("header.format", f"this version reads format {FORMAT}, got {reader.data.get('format')!r}")
+    return ProfileHeader(
+        unit=reader.text("unit", longest=200),
+        version=reader.text("version", longest=200),
+        computed_ms=reader.whole("computed_ms", low=0, high=1 << 53),
+        cluster=reader.text("cluster", longest=200),
+        attributes=reader.mapping("attributes"),
+    )

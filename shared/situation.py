@@ -1,0 +1,90 @@
+"""The situation: what the decisions of one page view have in common, worked out once."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from shared.features import find_attribute
+from shared.profile import Profile
+from shared.records import Segment
+from shared.session import Session, score_intent
+from shared.snapshot import Snapshot
+from shared.uniform import uniform
+
+DAY_MS: Final = 86_400_000
+
+
+@dataclass(slots=True, eq=False)
+class Situation:
+    """Whom a decision is made for, when, and by what knowledge. Nobody changes it; frozen it would be slow to make.
+
+    `unit` is the person's earliest visitor id. `attributes` is the namespace that conditions and features read: the
+    request's context, and below it `session` and `profile`. `segments` are the rule segments that fit, in configured
+    order; `interest` is the visitor's primary interest, or None.
+    """
+
+    snapshot: Snapshot
+    unit: str
+    profile: Profile | None
+    session: Session
+    attributes: Mapping[str, object]
+    now_ms: int
+    is_holdout: bool
+    segments: tuple[Segment, ...]
+    interest: str | None
+    _epochs: dict[str, str] = field(default_factory=dict)
+
+    def epoch(self, kind: str) -> str:
+        """The name of the current epoch of a kind: what stays the same as long as a decision lasts."""
+        found = self._epochs.get(kind)
+        if found is None:
+            found = self._epochs[kind] = _name_epoch(kind, self)
+        return found
+
+
+def _name_epoch(kind: str, situation: Situation) -> str:
+    if kind == "session":
+        return f"session {situation.session.started_ms}"
+    if kind == "day":
+        return f"day {situation.now_ms // DAY_MS}"
+    if kind == "week":
+        return f"week {situation.now_ms // (7 * DAY_MS)}"
+    return f"snapshot {situation.snapshot.version}" if kind == "snapshot" else "forever"
+
+
+def is_in_holdout(site: str, unit: str, holdout_share: float) -> bool:
+    """Whether a unit is never personalised: by a salt of its own, so independent of every touchpoint and snapshot."""
+    return uniform(site, "holdout", unit) < holdout_share
+
+
+def situate(
+    unit: str,
+    snapshot: Snapshot,
+    profile: Profile | None,
+    session: Session,
+    context: Mapping[str, object],
+    now_ms: int,
+) -> Situation:
+    """Work out what all decisions of a page view need. `context` holds the request's own attributes."""
+    header = snapshot.header
+    session_attributes = session.to_attributes()
+    attributes = {
+        **context,
+        "session": session_attributes,
+        "profile": profile.header.attributes if profile is not None else {},
+    }
+    session_attributes["intent"] = score_intent(header.intent, attributes)
+    interest = find_attribute(attributes, header.interest) if header.interest else None
+    return Situation(
+        snapshot,
+        unit,
+        profile,
+        session,
+        attributes,
+        now_ms,
+        is_in_holdout(header.site, unit, header.holdout_share),
+        tuple([segment for segment in header.segments if segment.condition(attributes, {})]),
+        interest if isinstance(interest, str) and interest else None,
+    )

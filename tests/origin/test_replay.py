@@ -1,0 +1,176 @@
+"""Replay: what was logged comes out again to the last bit, and what does not is named."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from origin.errors import LakeError
+from origin.lake import Lake
+from origin.replay import replay
+from shared.snapshot import Snapshot, write_snapshot
+from tests.asking import Record, profile_of
+from tests.origin.logs import log_views, view_of, visitor_of
+from worker.page_view import PageView
+
+VISITORS = 40
+
+
+@pytest.fixture
+def lake(tmp_path: Path) -> Lake:
+    return Lake(tmp_path / "lake")
+
+
+def published(lake: Lake, site_header: Record, site_records: dict[str, Record], **header: object) -> Snapshot:
+    text = write_snapshot({**site_header, **header}, site_records)
+    snapshot = Snapshot.from_text(text)
+    lake.write(lake.snapshots / f"{snapshot.version}.txt", text.encode())
+    return snapshot
+
+
+@pytest.fixture
+def site_in_lake(lake: Lake, site_header: Record, site_records: dict[str, Record]) -> Snapshot:
+    return published(lake, site_header, site_records)
+
+
+def first_views(site: Snapshot) -> list[PageView]:
+    return [
+        view_of(site, visitor_of(f"v-{k}"), context={"plan": "gold"} if k % 3 else {"device": "desktop"})
+        for k in range(VISITORS)
+    ]
+
+
+def edit(lake: Lake, change: Callable[[dict[str, object]], None]) -> None:
+    """Change the first drawn exposure of `hero` in the lake."""
+    [path] = lake.events.rglob("*.ndjson.gz")
+    lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
+    change(next(line for line in lines if line["touchpoint"] == "hero" and line["randomised"]))
+    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
+    path.write_bytes(gzip.compress(text.encode()))
+
+
+def test_an_empty_lake_replays_nothing(lake: Lake) -> None:
+    done = replay(lake)
+    assert (done.same, done.is_faithful) == (0, True)
+
+
+def test_every_logged_decision_comes_out_the_same(lake: Lake, site_in_lake: Snapshot) -> None:
+    log_views(lake, first_views(site_in_lake))
+    done = replay(lake)
+    assert (done.same, done.repeats, done.unmatched, done.forced) == (2 * VISITORS, 0, 0, 0)
+    assert done.is_faithful
+
+
+def test_decisions_by_several_snapshots_are_replayed_by_their_own(
+    lake: Lake, site_in_lake: Snapshot, site_header: Record, site_records: dict[str, Record]
+) -> None:
+    other = {**site_records, "cell:hero:global:": site_records["cell:hero:segment:vip"]}
+    later = published(lake, site_header, other, version="v2")
+    log_views(lake, [*first_views(site_in_lake), *first_views(later)])
+    assert replay(lake).same == 4 * VISITORS
+
+
+def test_repeats_are_compared_with_the_draw_they_repeat(lake: Lake, site_in_lake: Snapshot) -> None:
+    first = first_views(site_in_lake)
+    # The second view comes in another context, which would have drawn from another distribution.
+    second = [view_of(site_in_lake, view.visitor, number=1, context={"plan": "none"}) for view in first]
+    log_views(lake, first)
+    log_views(lake, second, "n")
+    done = replay(lake)
+    assert done.is_faithful
+    drawn = sum(not slot.decision.holdout for view in first for slot in view.plan.slots[:1])
+    assert 0 < done.repeats <= drawn
+    assert done.same == 4 * VISITORS
+
+
+def test_a_repeat_whose_draw_is_not_in_the_lake_is_counted_and_not_certified(
+    lake: Lake, site_in_lake: Snapshot
+) -> None:
+    first = first_views(site_in_lake)
+    log_views(lake, [view_of(site_in_lake, view.visitor, number=1) for view in first])
+    done = replay(lake)
+    assert done.unmatched > 0
+    assert done.is_faithful
+
+
+def test_previews_are_counted_apart(lake: Lake, site_in_lake: Snapshot) -> None:
+    log_views(lake, [view_of(site_in_lake, visitor_of("v"), forced={"hero": "craft", "banner": "sale"})])
+    assert (replay(lake).forced, replay(lake).same) == (2, 0)
+
+
+@pytest.mark.parametrize("change", [{"propensity": 0.5}, {"variant": "gone"}])
+def test_a_decision_that_comes_out_otherwise_is_named(
+    lake: Lake, site_in_lake: Snapshot, change: dict[str, object]
+) -> None:
+    log_views(lake, first_views(site_in_lake))
+    edit(lake, lambda line: line.update(change))
+    done = replay(lake)
+    assert (done.different, done.same) == (1, 2 * VISITORS - 1)
+    assert done.first_difference is not None
+    assert done.first_difference.touchpoint == "hero"
+    assert ".ndjson.gz:" in done.first_difference.place
+
+
+def test_the_last_bit_of_a_propensity_counts(lake: Lake, site_in_lake: Snapshot) -> None:
+    log_views(lake, first_views(site_in_lake))
+
+    def nudge(line: dict[str, object]) -> None:
+        propensity = line["propensity"]
+        assert isinstance(propensity, float)
+        line["propensity"] = propensity * (1.0 + 2.0**-52)
+
+    edit(lake, nudge)
+    assert replay(lake).different == 1
+
+
+def test_a_snapshot_that_the_lake_does_not_hold_is_named(lake: Lake, site_in_lake: Snapshot) -> None:
+    log_views(lake, first_views(site_in_lake))
+    (lake.snapshots / "v1.txt").unlink()
+    done = replay(lake)
+    assert (done.missing, done.is_faithful) == (2 * VISITORS, False)
+    assert done.first_missing is not None
+    assert done.first_missing.endswith("v1.txt: the lake does not hold this snapshot; bring it back")
+
+
+def test_individual_decisions_are_replayed_with_the_profile_of_that_time(
+    lake: Lake, site_header: Record, site_records: dict[str, Record]
+) -> None:
+    hero = {**site_records["touchpoint:hero"], "finest": "individual", "models": ["m1"]}
+    site = published(lake, site_header, {**site_records, "touchpoint:hero": hero}, has_profiles=True)
+    scores: Record = {"means": [-3.0, -2.0, -2.5], "sds": [0.2, 0.3, 0.2]}
+    views, texts = [], []
+    for k in range(VISITORS):
+        profile = profile_of(f"v-{k}", scores={("hero", "m1"): scores}, age_ms=k)
+        views.append(view_of(site, visitor_of(f"v-{k}", visits=2), profile=profile))
+        head = {**json.loads('{"format":1,"version":"p1","cluster":"","attributes":{}}')}
+        head |= {"unit": f"v-{k}", "computed_ms": profile.header.computed_ms}
+        texts.append(json.dumps(head) + "\nhero\tm1\t" + json.dumps(scores) + "\n")
+    log_views(lake, views)
+    assert {slot.decision.level for view in views for slot in view.plan.slots} >= {"individual"}
+    assert replay(lake).missing == 2 * VISITORS
+    lake.profiles.mkdir(parents=True)
+    units = [f"v-{k}" for k in range(VISITORS)]
+    pq.write_table(
+        pa.table({"unit": units, "version": ["p1"] * VISITORS, "text": texts}), lake.profiles / "one.parquet"
+    )
+    done = replay(lake)
+    assert (done.same, done.is_faithful) == (2 * VISITORS, True)
+
+
+def test_a_damaged_file_is_an_error_that_names_it(lake: Lake, site_in_lake: Snapshot) -> None:
+    log_views(lake, first_views(site_in_lake))
+    [path] = lake.events.rglob("*.ndjson.gz")
+    path.write_bytes(path.read_bytes()[:-20])
+    with pytest.raises(LakeError) as raised:
+        replay(lake)
+    assert str(path) in str(raised.value)
+    path.write_bytes(gzip.compress(b'{"type":"exposure","schema":9}\n'))
+    with pytest.raises(LakeError) as raised:
+        replay(lake)
+    assert f"{path}:1: is no exposure" in str(raised.value)

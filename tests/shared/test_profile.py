@@ -1,0 +1,139 @@
+from __future__ import annotations
+
+import json
+import math
+
+import pytest
+
+from shared.errors import InvalidProfile
+from shared.profile import FORMAT, PROFILE_KEY, Profile, ProfileHeader, write_profile
+
+Record = dict[str, object]
+
+HEADER: Record = {"unit": "u-1", "version": "p1", "computed_ms": 9, "cluster": "c7", "attributes": {"orders": 3}}
+SCORES: dict[tuple[str, str], Record] = {
+    ("hero", "m1"): {"means": [-3.0, 0.1 + 0.2], "sds": [0.5, 1e-12]},
+    ("hero", "m2"): {"means": [1.0, 2.0], "sds": [1.0, 1.0]},
+    ("banner", "m1"): {"means": [0.0], "sds": [1.0]},
+}
+
+
+def text_of(**header: object) -> str:
+    return json.dumps({"format": FORMAT, **HEADER, **header})
+
+
+def test_what_was_written_is_read_to_the_last_bit() -> None:
+    profile = Profile.from_text(write_profile(HEADER, SCORES))
+    assert profile.header == ProfileHeader(
+        unit="u-1", version="p1", computed_ms=9, cluster="c7", attributes={"orders": 3}
+    )
+    scores = profile.scores("hero", ("m1",), 2)
+    assert scores is not None
+    assert (scores.means, scores.sds) == ((-3.0, 0.30000000000000004), (0.5, 1e-12))
+    assert (scores.level, scores.name, scores.probabilities) == ("individual", "", ())
+
+
+@pytest.mark.parametrize(
+    ("models", "mean"), [(("m1",), -3.0), (("m2", "m1"), 1.0), (("m9", "m1"), -3.0), (("m9",), None), ((), None)]
+)
+def test_the_scores_of_the_first_accepted_model_are_taken(models: tuple[str, ...], mean: float | None) -> None:
+    scores = Profile.from_text(write_profile(HEADER, SCORES)).scores("hero", models, 2)
+    assert (scores.means[0] if scores is not None else None) == mean
+
+
+def test_a_touchpoint_without_scores_has_none() -> None:
+    assert Profile.from_text(write_profile(HEADER, SCORES)).scores("gone", ("m1",), 2) is None
+    assert Profile.from_text(text_of()).scores("hero", ("m1",), 2) is None
+
+
+def test_a_damaged_line_is_found_only_when_it_is_asked_for() -> None:
+    profile = Profile.from_text(write_profile(HEADER, SCORES).replace("[1.0,2.0]", "[1.0,2.0"))
+    assert profile.scores("hero", ("m1",), 2) is not None
+    with pytest.raises(InvalidProfile, match=r"^hero\.m2: is not JSON \("):
+        profile.scores("hero", ("m2",), 2)
+
+
+@pytest.mark.parametrize(
+    ("record", "count", "message"),
+    [
+        ({"means": [0.0], "sds": [1.0]}, 2, "hero.m1.means: expected 2 numbers, got 1"),
+        ({"means": [0.0, 1.0], "sds": [1.0]}, 2, "hero.m1.sds: expected 2 numbers, got 1"),
+        ({"means": [2e6], "sds": [1.0]}, 1, "hero.m1.means[0]: expected a number from -1e+06 to 1e+06, got 2000000.0"),
+        ({"means": [0.0], "sds": [0.0]}, 1, "hero.m1.sds[0]: expected a number from 1e-12 to 1e+06, got 0.0"),
+        ({"means": [0.0], "sds": [None]}, 1, "hero.m1.sds[0]: expected a number, got nothing"),
+        ([], 1, "hero.m1: expected an object, got a list"),
+    ],
+)
+def test_scores_not_of_the_form_are_refused_with_their_place(record: object, count: int, message: str) -> None:
+    profile = Profile.from_text(f"{text_of()}\nhero\tm1\t{json.dumps(record)}\n")
+    with pytest.raises(InvalidProfile) as raised:
+        profile.scores("hero", ("m1",), count)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"format": 2}, "header.format: this version reads format 1, got 2"),
+        ({"format": True}, "header.format: this version reads format 1, got True"),
+        ({"format": None}, "header.format: this version reads format 1, got None"),
+        ({"unit": 7}, "header.unit: expected a string, got 7"),
+        ({"unit": "u" * 201}, "header.unit: 201 characters; at most 200 are allowed"),
+        ({"version": None}, "header.version: expected a string, got nothing"),
+        ({"computed_ms": -1}, f"header.computed_ms: expected a whole number from 0 to {1 << 53}, got -1"),
+        ({"computed_ms": 1.5}, f"header.computed_ms: expected a whole number from 0 to {1 << 53}, got 1.5"),
+        ({"cluster": None}, "header.cluster: expected a string, got nothing"),
+        ({"attributes": []}, "header.attributes: expected an object, got a list"),
+    ],
+)
+def test_a_header_not_of_the_form_is_refused_with_its_place(change: Record, message: str) -> None:
+    with pytest.raises(InvalidProfile) as raised:
+        Profile.from_text(text_of(**change))
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("[]", "header: expected an object, got a list"),
+        ("{}", "header.format: this version reads format 1, got None"),
+        (f"{text_of()}\njunk", "scores: a line without touchpoint and model: 'junk'"),
+        (f"{text_of()}\nhero\t{{}}", "scores: a line without touchpoint and model: 'hero\\t{}'"),
+        (f"{text_of()}\n{'x' * 99}", f"scores: a line without touchpoint and model: {'x' * 40!r}"),
+    ],
+)
+def test_what_is_no_profile_is_refused(text: str, message: str) -> None:
+    with pytest.raises(InvalidProfile) as raised:
+        Profile.from_text(text)
+    assert str(raised.value) == message
+
+
+@pytest.mark.parametrize("text", ["", "\n", "not json", '{"format":1', "[" * 100_000, '{"format":NaN}', "9" * 5_000])
+def test_what_is_no_json_is_refused(text: str) -> None:
+    with pytest.raises(InvalidProfile, match=r"^header: is not JSON \("):
+        Profile.from_text(text)
+
+
+def test_not_a_number_is_never_written() -> None:
+    with pytest.raises(InvalidProfile, match="cannot be written as JSON"):
+        write_profile({**HEADER, "attributes": {"spend": math.nan}}, {})
+    with pytest.raises(InvalidProfile, match="cannot be written as JSON"):
+        write_profile(HEADER, {("hero", "m1"): {"means": [math.inf], "sds": [1.0]}})
+
+
+@pytest.mark.parametrize(
+    "record",
+    [{"means": [0.0], "sds": []}, {"means": "many", "sds": [1.0]}, {"sds": [1.0]}, {"means": [0.0], "sds": [-1.0]}],
+)
+def test_what_a_reader_would_refuse_is_never_written(record: Record) -> None:
+    with pytest.raises(InvalidProfile, match=r"^hero\.m1\."):
+        write_profile(HEADER, {("hero", "m1"): record})
+
+
+def test_a_profile_that_lacks_a_field_is_never_written() -> None:
+    with pytest.raises(InvalidProfile, match=r"^header\.unit: missing"):
+        write_profile({key: value for key, value in HEADER.items() if key != "unit"}, {})
+
+
+def test_the_key_of_a_profile_ends_with_its_unit() -> None:
+    assert PROFILE_KEY == "profile:"

@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import math
+
+import pytest
+
+from shared.session import Session
+from shared.situation import DAY_MS
+from tests.asking import (
+    NOW_MS,
+    Record,
+    ask,
+    place,
+    profile_of,
+    publish,
+    publish_hero,
+    situation_of,
+    variant,
+)
+
+INTENT: Record = {"bias": -2.0, "weights": {"session.views": 0.5, "session.referral=email": 1.0}}
+
+
+def test_session_and_profile_stand_below_the_context_and_nothing_hides_them() -> None:
+    site = publish({})
+    context = {"device": "mobile", "session": "forged", "profile": {"vip": True}}
+    attributes = situation_of(site, attributes=context, session=Session(started_ms=5, visits=3)).attributes
+    assert attributes["device"] == "mobile"
+    assert attributes["profile"] == {}
+    assert attributes["session"] == {
+        "started_ms": 5,
+        "views": 1,
+        "visits": 3,
+        "referral": "direct",
+        "preferences": {},
+        "intent": 0.0,
+    }
+    known = situation_of(site, attributes=context, profile=profile_of(attributes={"orders": 3}))
+    assert known.attributes["profile"] == {"orders": 3}
+
+
+def test_the_intent_is_the_logistic_of_bias_and_weighted_features() -> None:
+    site = publish({}, intent=INTENT)
+    for views, referral, log_odds in ((1, "direct", -1.5), (4, "email", 1.0), (60, "direct", 28.0)):
+        session = situation_of(site, session=Session(started_ms=5, views=views, referral=referral)).attributes[
+            "session"
+        ]
+        assert isinstance(session, dict)
+        assert session["intent"] == pytest.approx(1 / (1 + math.exp(-log_odds)), rel=1e-14)
+
+
+def test_the_intent_may_read_what_conditions_read() -> None:
+    site = publish({}, intent={"bias": 0.0, "weights": {"profile.orders": 1.0, "device=mobile": 2.0}})
+    session = situation_of(site, profile=profile_of(attributes={"orders": 1})).attributes["session"]
+    assert isinstance(session, dict)
+    assert session["intent"] == pytest.approx(1 / (1 + math.exp(-3.0)), rel=1e-14)
+
+
+def test_a_call_to_action_appears_once_the_intent_has_crossed_its_threshold() -> None:
+    call = variant("call", condition={"session.intent": {"$gte": 0.6}})
+    site = publish_hero(place(call, "quiet"), intent={"bias": -2.0, "weights": {"session.views": 0.5}})
+    eligible = [ask(site, session=Session(started_ms=5, views=views)).eligible for views in range(1, 9)]
+    # logistic(-2 + 0.5 views) reaches 0.6 at views = (2 + ln 1.5) / 0.5 = 4.8
+    assert eligible == [("quiet",)] * 4 + [("call", "quiet")] * 4
+
+
+def test_segments_may_rest_on_the_session_and_the_profile() -> None:
+    segments = [
+        {"name": "eager", "condition": {"session.intent": {"$gt": 0.5}}},
+        {"name": "loyal", "condition": {"profile.orders": {"$gte": 2}}},
+        {"name": "back", "condition": {"session.visits": {"$gt": 1}}},
+    ]
+    site = publish({}, segments=segments, intent=INTENT)
+    for views, visits, orders, expected in ((1, 1, 0, []), (9, 2, 0, ["eager", "back"]), (1, 1, 2, ["loyal"])):
+        session = Session(started_ms=5, views=views, visits=visits)
+        situation = situation_of(site, session=session, profile=profile_of(attributes={"orders": orders}))
+        assert [segment.name for segment in situation.segments] == expected
+
+
+@pytest.mark.parametrize(
+    ("path", "attributes", "interest"),
+    [
+        ("", {"topic": "coats"}, None),
+        ("topic", {"topic": "coats"}, "coats"),
+        ("topic", {}, None),
+        ("topic", {"topic": ""}, None),
+        ("topic", {"topic": ["coats"]}, None),
+        ("topic", {"topic": 7}, None),
+        ("topic.first", {"topic": {"first": "coats"}}, "coats"),
+        ("topic.first", {"topic": "coats"}, None),
+        ("session.preferences.topic", {}, "hats"),
+    ],
+)
+def test_the_primary_interest_is_the_text_of_the_configured_attribute(
+    path: str, attributes: dict[str, object], interest: str | None
+) -> None:
+    session = Session(started_ms=5, preferences={"topic": "hats"})
+    assert situation_of(publish({}, interest=path), attributes=attributes, session=session).interest == interest
+
+
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("session", "session 77"),
+        ("day", f"day {NOW_MS // DAY_MS}"),
+        ("week", f"week {NOW_MS // (7 * DAY_MS)}"),
+        ("snapshot", "snapshot v1"),
+        ("forever", "forever"),
+    ],
+)
+def test_the_current_epoch_of_every_kind_has_one_name(kind: str, name: str) -> None:
+    situation = situation_of(publish({}), session=Session(started_ms=77))
+    assert [situation.epoch(kind) for _ in range(2)] == [name, name]
+
+
+def test_the_arm_is_known_before_any_touchpoint() -> None:
+    everybody, nobody = publish({}, holdout_share=1.0), publish({}, holdout_share=0.0)
+    assert situation_of(everybody).is_holdout
+    assert not situation_of(nobody).is_holdout

@@ -1,0 +1,143 @@
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Coroutine
+from typing import TypeVar
+
+import pytest
+
+from shared.profile import write_profile
+from tests.asking import Record
+from tests.worker.test_page_view import REQUEST, SCORES
+from worker.deciding import Deciding
+from worker.page_view import PageView
+
+HEADER: Record = {"unit": "u-1", "version": "p", "computed_ms": REQUEST.now_ms, "cluster": "", "attributes": {}}
+PROFILE = write_profile(HEADER, SCORES)
+Result = TypeVar("Result")
+
+
+class Counted(list[str]):
+    """The reasons that were counted."""
+
+    def __call__(self, reason: str, _detail: str = "") -> None:
+        self.append(reason)
+
+
+def run(action: Coroutine[object, object, Result]) -> Result:
+    return asyncio.run(action)
+
+
+def levels(view: PageView | None) -> list[str]:
+    assert view is not None
+    return [slot.decision.level for slot in view.plan.slots]
+
+
+def test_without_a_profile_to_wait_for_the_page_is_decided_at_once() -> None:
+    counted = Counted()
+    deciding = Deciding(REQUEST, counted)
+    assert (deciding.is_done, deciding.view) == (False, None)
+    deciding.decide(None)
+    assert deciding.is_done
+    assert levels(deciding.view) == ["global", "global"]
+    assert run(deciding.finish(0.0)) is deciding.view
+    assert counted == []
+
+
+def test_the_profile_is_taken_as_soon_as_it_is_there() -> None:
+    async def scenario() -> tuple[Deciding, PageView | None]:
+        deciding = Deciding(REQUEST, Counted())
+        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        deciding.wait_for_profile(profile)
+        profile.set_result(PROFILE)
+        await asyncio.sleep(0)
+        assert deciding.is_done
+        early = deciding.view
+        assert await deciding.finish(5.0) is early
+        return deciding, early
+
+    deciding, early = run(scenario())
+    assert levels(early) == ["individual", "global"]
+    assert deciding.view is early
+
+
+def test_a_profile_that_arrives_within_the_margin_counts() -> None:
+    async def scenario() -> PageView | None:
+        deciding = Deciding(REQUEST, Counted())
+        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        deciding.wait_for_profile(profile)
+        asyncio.get_running_loop().call_soon(profile.set_result, PROFILE)
+        return await deciding.finish(60.0)
+
+    assert levels(run(scenario())) == ["individual", "global"]
+
+
+def test_a_profile_that_is_late_is_counted_and_never_changes_what_was_decided() -> None:
+    counted = Counted()
+
+    async def scenario() -> tuple[PageView | None, PageView | None]:
+        deciding = Deciding(REQUEST, counted)
+        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        deciding.wait_for_profile(profile)
+        decided = await deciding.finish(0.0)
+        profile.set_result(PROFILE)
+        await asyncio.sleep(0)
+        return decided, deciding.view
+
+    decided, later = run(scenario())
+    assert levels(decided) == ["global", "global"]
+    assert later is decided
+    assert counted == ["profile_deadline"]
+
+
+@pytest.mark.parametrize("is_cancelled", [True, False])
+def test_a_profile_that_fails_is_counted_and_the_page_is_decided_without(is_cancelled: bool) -> None:
+    counted = Counted()
+
+    async def scenario() -> PageView | None:
+        deciding = Deciding(REQUEST, counted)
+        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        deciding.wait_for_profile(profile)
+        if is_cancelled:
+            profile.cancel()
+        else:
+            profile.set_exception(RuntimeError("KV is down"))
+        return await deciding.finish(60.0)
+
+    assert levels(run(scenario())) == ["global", "global"]
+    assert counted == ["kv_failed"]
+
+
+@pytest.mark.parametrize(
+    ("text", "counted"),
+    [(None, []), (7, []), ("{", ["profile_invalid"]), ('{"format":9}', ["profile_unknown_format"])],
+)
+def test_what_kv_answers_instead_of_a_profile_is_counted_where_it_is_damaged(text: object, counted: list[str]) -> None:
+    seen = Counted()
+
+    async def scenario() -> PageView | None:
+        deciding = Deciding(REQUEST, seen)
+        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
+        deciding.wait_for_profile(profile)
+        profile.set_result(text)
+        return await deciding.finish(60.0)
+
+    assert levels(run(scenario())) == ["global", "global"]
+    assert seen == counted
+
+
+def test_what_a_plan_fell_back_from_is_counted() -> None:
+    counted = Counted()
+    Deciding(REQUEST, counted).decide(write_profile(HEADER, {}))
+    assert counted == ["profile_model"]
+
+
+def test_a_decision_that_fails_is_counted_and_leaves_the_page_alone(monkeypatch: pytest.MonkeyPatch) -> None:
+    def failing(*arguments: object) -> None:
+        raise RuntimeError("a bug")
+
+    monkeypatch.setattr("worker.deciding.PageView", failing)
+    counted = Counted()
+    deciding = Deciding(REQUEST, counted)
+    deciding.decide(None)
+    assert (deciding.view, deciding.is_done, counted) == (None, True, ["decision_failed"])

@@ -1,0 +1,220 @@
+"""Decisions in the visitor's cookie: what is kept, what comes back, and that it never outgrows a cookie."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from typing import Any
+
+import pytest
+
+from shared.decision import Decision, Frozen, preview
+from shared.session import Session
+from shared.signing import read_keys, sign
+from shared.snapshot import Snapshot
+from tests.asking import (
+    Record,
+    ask,
+    frozen_of,
+    holdout_unit,
+    place,
+    profile_of,
+    publish,
+    publish_hero,
+    situation_of,
+    variant,
+)
+from worker.visitor import COOKIE, PURPOSE, Visitor, read_visitor, remember, write_visitor
+
+KEYS = read_keys("k2:0123456789abcdef,k1:fedcba9876543210")
+VISITOR = Visitor(id="v" * 22, unit="u" * 22, session_ms=5, seen_ms=6)
+VERSION = "20261122T154000000Z-0123456789ab"
+SITE = publish_hero(place("a", "b"))
+
+
+def kept(visitor: Visitor) -> Visitor:
+    cookie = write_visitor(visitor, KEYS).partition(";")[0]
+    read, problem = read_visitor(cookie, KEYS)
+    assert read is not None and problem is None
+    return read
+
+
+def frozen(touchpoint: str = "hero", **changes: Any) -> Frozen:
+    fields: dict[str, Any] = {
+        "touchpoint": touchpoint,
+        "epoch": "session 5",
+        "excluded": "",
+        "variants": ("craft",),
+        "propensities": (0.1 + 0.2,),
+        "level": "segment",
+        "cell": "vip",
+        "snapshot": VERSION,
+        "randomised": True,
+        **changes,
+    }
+    return Frozen(**fields)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"epoch": "session 5"},
+        {"epoch": "session 4"},
+        {"epoch": "day 19000"},
+        {"epoch": "week 3"},
+        {"epoch": "snapshot v_1"},
+        {"epoch": "forever"},
+        {"excluded": "0eab8a0a"},
+        {"variants": ("a", "b.c", "d_e-f"), "propensities": (0.5, 1e-9, 1.0), "is_slate": True},
+        {"variants": ("a",), "propensities": (1.0,), "is_slate": True},
+        {"propensities": (5e-324,)},
+        {"propensities": (1.0,)},
+        {"level": "individual", "cell": ""},
+        {"level": "cluster", "cell": "km-7"},
+        {"level": "global", "cell": "", "randomised": False},
+        {"level": "segment", "cell": "plan:gold", "randomised": False},
+    ],
+)
+def test_a_frozen_decision_comes_back_from_the_cookie_to_the_last_bit(change: dict[str, Any]) -> None:
+    visitor = replace(VISITOR, frozen=(frozen("pick"), frozen(**change)))
+    assert kept(visitor) == visitor
+
+
+def test_decisions_of_several_snapshots_come_back_each_with_its_own() -> None:
+    versions = ["v1", "v2", "v1", VERSION]
+    visitor = replace(VISITOR, frozen=tuple(frozen(f"t{i}", snapshot=each) for i, each in enumerate(versions)))
+    assert [each.snapshot for each in kept(visitor).frozen] == versions
+
+
+def decide_again(site: Snapshot, decision: Decision) -> Decision:
+    [again] = kept(remember(VISITOR, [decision])).frozen
+    return ask(site, decision.unit, frozen=again)
+
+
+def test_the_cookie_keeps_all_that_a_repeated_decision_logs() -> None:
+    hero = place("a", "b", "c", finest="individual", models=["m"], slots=2)
+    site = publish_hero(hero, version=VERSION)
+    scores: dict[tuple[str, str], Record] = {("hero", "m"): {"means": [0.0, 0.2, 0.1], "sds": [1.0, 1.0, 1.0]}}
+    for profile in (None, profile_of(scores=scores)):
+        first = ask(site, profile=profile)
+        again = decide_again(publish_hero(hero, version="later"), first)
+        for name in ("variant", "propensity", "snapshot", "level", "cell", "randomised", "slate", "slate_propensities"):
+            assert getattr(again, name) == getattr(first, name), name
+        assert again.reason == "kept"
+
+
+def test_a_redraw_is_not_randomised_on_later_views_either() -> None:
+    redrawn = ask(SITE, frozen=frozen(variants=("gone",)))
+    assert not redrawn.randomised
+    assert not decide_again(SITE, redrawn).randomised
+
+
+def test_what_was_not_drawn_is_not_frozen_and_leaves_what_was(site: Snapshot) -> None:
+    # A variant that is eligible again later in the epoch is drawn with a u that is known to be used up.
+    nobody = publish_hero(place(variant("a", condition={"device": "watch"})))
+    for undrawn in (ask(site, holdout_unit(site)), ask(nobody)):
+        assert remember(VISITOR, [undrawn]).frozen == ()
+        before = replace(VISITOR, frozen=(frozen(), frozen("pick")))
+        assert remember(before, [undrawn]) == before
+
+
+def test_the_cookie_keeps_for_which_eligible_sets_an_epoch_has_drawn() -> None:
+    visitor = replace(VISITOR, frozen=(frozen(excluded="0eab8a0a", earlier=("", "12345678")),))
+    assert kept(visitor) == visitor
+
+
+def test_a_preview_leaves_what_is_frozen_as_it_was() -> None:
+    before = replace(VISITOR, frozen=(frozen(),))
+    assert remember(before, [preview("hero", 1, situation_of(SITE))]) == before
+    assert remember(VISITOR, [preview("hero", 1, situation_of(SITE))]) == VISITOR
+
+
+def test_a_repeated_decision_stays_as_it_was_frozen() -> None:
+    first = ask(SITE)
+    visitor = remember(VISITOR, [first])
+    assert remember(visitor, [ask(SITE, frozen=frozen_of(first))]) == visitor
+
+
+def test_a_new_decision_replaces_that_of_its_touchpoint_and_no_other() -> None:
+    before = replace(VISITOR, frozen=(frozen(), frozen("pick")))
+    after = remember(before, [ask(SITE)])
+    assert after.frozen == (frozen_of(ask(SITE)), frozen("pick"))
+
+
+def twenty(slots: int = 1) -> tuple[list[str], Snapshot]:
+    """Twenty touchpoints with names as a shop gives them, all targeted, all at the individual level."""
+    names = [f"category-page-recommendation-row-{i}" for i in range(20)]
+    variants = [variant(f"2026-autumn-collection-teaser-{kind}") for kind in ("coats", "shoes", "hats")]
+    hidden = variant("staff-only", condition={"plan": "staff"})
+    hero = place(*variants, hidden, slots=slots)
+    even: Record = {"means": [0.0] * 4, "sds": [1.0] * 4, "probabilities": [0.25] * 4}
+    records = {f"touchpoint:{name}": hero for name in names}
+    segment = "returning-visitors-with-basket"
+    cells = {f"cell:{name}:segment:{segment}": even for name in names}
+    header: Record = {"version": VERSION, "segments": [{"name": segment, "condition": {}}]}
+    return names, publish({**records, **cells}, **header)
+
+
+def test_twenty_touchpoints_fit_into_the_cookie() -> None:
+    names, site = twenty()
+    now_ms = 1_800_000_000_000
+    session = Session(started_ms=now_ms)
+    visitor = replace(
+        VISITOR, session_ms=now_ms, seen_ms=now_ms, visits=1_000_000, views=1_000_000, referral="campaign"
+    )
+    full = remember(visitor, [ask(site, touchpoint=name, session=session) for name in names])
+    cookie = write_visitor(full, KEYS)
+    assert len(cookie.encode()) <= 4_096
+    assert kept(full) == full
+    assert [each.touchpoint for each in kept(full).frozen] == names
+
+
+def test_twenty_decisions_made_in_other_epochs_fit_as_well() -> None:
+    names = [f"category-page-row-{i}" for i in range(20)]
+    epochs = ["day 20000", "week 2857", f"snapshot {VERSION}", "forever", "session 1700000000000"]
+    visitor = replace(VISITOR, frozen=tuple(frozen(name, epoch=epochs[i % 5]) for i, name in enumerate(names)))
+    assert len(write_visitor(visitor, KEYS).encode()) <= 4_096
+    assert kept(visitor) == visitor
+
+
+@pytest.mark.parametrize("length", [1, 20, 60, 100])
+def test_more_than_fits_never_exceeds_a_cookie(length: int) -> None:
+    many = tuple(frozen(f"{i:03}{'t' * length}", cell="c" * length) for i in range(200))
+    visitor = replace(VISITOR, frozen=many)
+    assert len(write_visitor(visitor, KEYS).encode()) <= 4_096
+    back = kept(visitor).frozen
+    assert 10 < len(back) < 200
+    assert set(back) <= set(many)
+
+
+def test_decisions_of_many_snapshots_never_exceed_a_cookie() -> None:
+    many = tuple(frozen(f"touchpoint-{i}", epoch="forever", snapshot=f"{i:03}-{VERSION}") for i in range(60))
+    assert len(write_visitor(replace(VISITOR, frozen=many), KEYS).encode()) <= 4_096
+
+
+def test_what_was_decided_now_is_kept_before_what_is_older() -> None:
+    old = replace(VISITOR, frozen=tuple(frozen(f"old-touchpoint-{i}", cell="c" * 80) for i in range(100)))
+    now = kept(remember(old, [ask(SITE)]))
+    assert now.frozen[0] == frozen_of(ask(SITE))
+
+
+@pytest.mark.parametrize(
+    "part",
+    [
+        "hero",
+        "a*b*c",
+        "hero*s**craft*much*s*vip*0",
+        "hero*s**craft*0.5*x*vip*0",
+        "hero*s**craft*0.5**vip*0",
+        "hero*s**craft*0.5*s*vip*7",
+        "hero*s**craft*0.5*s*vip*zero",
+        "hero*s**craft*0.5*s*vip*0*more",
+        "*******",
+    ],
+)
+def test_a_part_of_another_version_is_passed_over(part: str) -> None:
+    good = "pick*s**craft*0.5*s*vip*0"
+    text = f"2!v!u!5!6!1!1!direct!{VERSION}!{part}!{good}"
+    visitor, problem = read_visitor(f"{COOKIE}={sign(KEYS, PURPOSE, text)}", KEYS)
+    assert problem is None
+    expected = frozen("pick", propensities=(0.5,))
+    assert visitor == Visitor(id="v", unit="u", session_ms=5, seen_ms=6, frozen=(expected,))

@@ -1,0 +1,115 @@
+// What is faster here than from Python, where every call across the language border costs microseconds: reading a
+// request, asking for its page, and writing the slots while the page streams by. Nothing is decided here, and nothing of
+// a request is kept.
+
+const namesOf = new Map();
+
+/** Method, URL, and the values of the named headers (joined by line feeds, which no header holds; empty if absent). */
+export function describe(request, names) {
+  let list = namesOf.get(names);
+  if (list === undefined) {
+    list = names.split("\n");
+    namesOf.set(names, list);
+  }
+  const { headers } = request;
+  const fields = [request.method, request.url];
+  for (const name of list) fields.push(headers.get(name) ?? "");
+  return fields.join("\n");
+}
+
+/** Start the fetch of a page that is to be rewritten: whole, unconditional, and with the given Cookie header. */
+export function fetchPage(env, request, removed, cookies) {
+  const headers = new Headers(request.headers);
+  for (const name of removed.split("\n")) headers.delete(name);
+  if (cookies) headers.set("cookie", cookies);
+  else headers.delete("cookie");
+  return fetchUpstream(env, new Request(request.url, { method: request.method, headers, redirect: "manual" }));
+}
+
+/** Start the fetch of a page or file, from the configured upstream, the assets, or the zone's own origin. */
+export function fetchUpstream(env, request) {
+  if (env.UPSTREAM) {
+    const asked = new URL(request.url);
+    const target = new URL(env.UPSTREAM);
+    target.pathname = asked.pathname; // set part by part: a path like //host must not become another host
+    target.search = asked.search;
+    return fetch(new Request(target.href, request), { redirect: "manual" });
+  }
+  return env.ASSETS === undefined ? fetch(request) : env.ASSETS.fetch(request);
+}
+
+/** The response with the headers that every response on a touchpoint's URL carries; `set` holds name and value in turn. */
+export function withHeaders(response, removed, set, cookie) {
+  const result = new Response(response.body, response);
+  for (const name of removed.split("\n")) result.headers.delete(name);
+  const pairs = set.split("\n");
+  for (let i = 0; i < pairs.length; i += 2) result.headers.set(pairs[i], pairs[i + 1]);
+  if (cookie) result.headers.append("set-cookie", cookie);
+  return result;
+}
+
+const asHtml = { html: true };
+
+/**
+ * The response with its slots written, the script in its head, and nothing else changed.
+ *
+ * `slots` are touchpoint and HTML in turn (undefined: the page's own content stays). When the document has ended, the
+ * client has left, or the time is up, `ended(number, written, cause)` is called once, with the indices of the slots whose
+ * handler ran, and what it returns is awaited. An exception in a handler would empty the body, so none leaves it;
+ * `failed(reason, detail)` counts them.
+ */
+export function writeSlots(ctx, request, response, number, timeoutMs, script, ended, failed, ...slots) {
+  const written = new Set();
+  const rewriter = new HTMLRewriter();
+  let tag = script;
+  for (let i = 0; i < slots.length; i += 2) {
+    const html = slots[i + 1];
+    rewriter.on(`[data-usher="${slots[i]}"]`, {
+      element(element) {
+        try {
+          if (html !== undefined && html !== null) element.setInnerContent(html, asHtml);
+          written.add(i / 2);
+        } catch (error) {
+          failed("slot_failed", String(error));
+        }
+      },
+    });
+  }
+  rewriter.on("head", {
+    element(element) {
+      try {
+        element.prepend(tag, asHtml); // HTML may leave the head's end tag out, so the script goes to its start
+        tag = "";
+      } catch (error) {
+        failed("script_failed", String(error));
+      }
+    },
+  });
+  let timer;
+  const over = new Promise((resolve) => {
+    rewriter.onDocument({
+      end(end) {
+        try {
+          if (tag) end.append(tag, asHtml); // the page had no head tag
+        } catch (error) {
+          failed("script_failed", String(error));
+        }
+        resolve("end");
+      },
+    });
+    request.signal.addEventListener("abort", () => resolve("abort"));
+    timer = setTimeout(resolve, timeoutMs, "timer");
+  });
+  const rewritten = rewriter.transform(response);
+  ctx.waitUntil(
+    over.then(async (cause) => {
+      clearTimeout(timer);
+      try {
+        await ended(number, [...written].join(), cause);
+      } catch (error) {
+        failed("queue_failed", String(error));
+      }
+    }),
+  );
+  return rewritten;
+}
