@@ -6,8 +6,8 @@ from collections.abc import Iterator, Mapping
 from typing import Final
 
 from origin.problems import Place, Problem, show, suggest
-from shared.pattern_tree import NoPattern
 from shared.patterns import compile_pattern
+from shared.patterns.tree import NoPattern
 
 LOGICAL: Final = ("$and", "$or", "$nor")
 MEMBERSHIP: Final = ("$in", "$nin", "$ini", "$nini")

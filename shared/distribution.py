@@ -17,9 +17,10 @@ from shared.session import read_features
 from shared.situation import Situation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Distribution:
-    """What was drawn from, over the eligible variants (K′ of the touchpoint's K, in published order).
+    """What was drawn from, over the eligible variants (K′ of the touchpoint's K, in published order). Nobody changes it
+    but to keep reasons; frozen it would be slow to make.
 
     `eligible` are their indices and `names` their names, `excluded` the names that targeting removed; `posterior` is
     what was used, shifted by `values` of the touchpoint's session features (empty: not shifted); `thompson` are the
@@ -127,18 +128,19 @@ def _compute(
     thompson = _probabilities(posterior, eligible)
     outside = _outside(place, eligible, interest)
     served = constrain_among(place, eligible, thompson, outside)
+    everyone = eligible is place.everyone
     return Distribution(
-        eligible=eligible,
-        names=tuple([place.names[i] for i in eligible]),
-        excluded=tuple([name for i, name in enumerate(place.names) if i not in eligible]),
-        suffixes=tuple([place.suffixes[i] for i in eligible]),
-        posterior=posterior,
-        values=values,
-        outside=outside,
-        thompson=thompson,
-        probabilities=served.probabilities,
-        relaxations=served.relaxations,
-        fallbacks=fallbacks,
+        eligible,
+        place.names if everyone else tuple([place.names[i] for i in eligible]),
+        () if everyone else tuple([name for i, name in enumerate(place.names) if i not in eligible]),
+        place.suffixes if everyone else tuple([place.suffixes[i] for i in eligible]),
+        posterior,
+        values,
+        outside,
+        thompson,
+        served.probabilities,
+        served.relaxations,
+        fallbacks,
     )
 
 
@@ -146,11 +148,11 @@ def constrain_among(
     place: Touchpoint, eligible: tuple[int, ...], thompson: tuple[float, ...], outside: tuple[bool, ...]
 ) -> Constrained:
     """Meet the touchpoint's floors, caps and interest share over the eligible variants."""
-    variants = [place.variants[i] for i in eligible]
+    everyone = eligible is place.everyone
     return constrain(
         thompson,
-        floors=[variant.floor for variant in variants],
-        caps=[variant.cap for variant in variants],
+        floors=place.floors if everyone else [place.floors[i] for i in eligible],
+        caps=place.caps if everyone else [place.caps[i] for i in eligible],
         outside=outside,
         share=place.interest_share if outside else 0.0,
     )

@@ -104,6 +104,7 @@ def _integrate(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list
             del product[0], nodes[0]
             dropped += 1
     for i, slope, already, rates in found:
+        # fsum rounds the exact sum once: the same bits in every version of Python.
         shares[i] = slope * fsum(map(mul, product, rates[dropped - already :]))
     total = fsum(shares)
     return [share / total for share in shares]
@@ -154,7 +155,7 @@ def _evaluate(start: float, slope: float, nodes: Sequence[float]) -> tuple[list[
     return below, [normal_density(z) / f for z, f in zip(scores, below, strict=True)]
 
 
-# Nearest to the limits of their tolerances that a search for the worst case allowed: 3e-10 and 6e-5 were found.
+# The largest errors that a search for bad cases, 3 to 80 variants, found: 2e-10 and 5e-5.
 _EXACT: Final = Rule(below=7.0, above=7.0, growth=0.2, negligible=1e-12, evaluate=_evaluate)
 _LIVE: Final = Rule(below=-LOWEST, above=HIGHEST, growth=0.65, negligible=1e-5, evaluate=look_up)
 

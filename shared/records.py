@@ -51,7 +51,7 @@ class Touchpoint:
     scores it accepts, and how old a profile may be for either use; the least share for variants of other interests than
     the visitor's primary one; how many variants are shown at once (`slots`), and which of those positions are kept for
     other interests; how the session shifts its posteriors. What follows from the variants is kept beside them, so that
-    a request does not work it out again: their `names`, `everyone` (all indices), `suffixes` (their part of what is
+    a request does not work it out again: their `names`, `everyone` (all indices), `floors`, `caps`, `suffixes` (their part of what is
     hashed), and whether any has a condition (`is_targeted`) or interests (`is_tagged`), and whether the session
     neither shifts it nor bears on its interests (`is_plain`).
     """
@@ -72,6 +72,8 @@ class Touchpoint:
     shift: Shift | None
     names: tuple[str, ...]
     everyone: tuple[int, ...]
+    floors: tuple[float, ...]
+    caps: tuple[float, ...]
     suffixes: tuple[bytes, ...]
     is_targeted: bool
     is_tagged: bool
@@ -254,6 +256,8 @@ def read_touchpoint(name: str, data: object) -> Touchpoint:
         shift=shift,
         names=names,
         everyone=tuple(range(len(variants))),
+        floors=tuple([variant.floor for variant in variants]),
+        caps=tuple([variant.cap for variant in variants]),
         suffixes=tuple(each.encode("utf-8", "surrogatepass") for each in names),
         is_targeted=any(variant.condition is not None for variant in variants),
         is_tagged=is_tagged,

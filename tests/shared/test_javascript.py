@@ -4,7 +4,16 @@ import math
 
 import pytest
 
-from shared.javascript import compare, is_identical, is_same, is_truthy, to_lower, to_number, to_string, to_utf16
+from shared.conditions.javascript import (
+    compare,
+    is_identical,
+    is_same,
+    is_truthy,
+    to_lower,
+    to_number,
+    to_string,
+    to_utf16,
+)
 
 NUMBERS_AS_TEXT: list[tuple[float, str]] = [
     (0, "0"),

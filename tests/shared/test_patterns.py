@@ -6,8 +6,8 @@ import re
 
 import pytest
 
-from shared.pattern_tree import NoPattern, UnsupportedPattern
 from shared.patterns import MAX_PATTERN_LENGTH, MAX_SUBJECT_LENGTH, compile_pattern
+from shared.patterns.tree import NoPattern, UnsupportedPattern
 
 # Pattern, texts in which it occurs, texts in which it does not; tried in V8.
 MEANINGS: list[tuple[str, list[str], list[str]]] = [

@@ -15,9 +15,9 @@ from __future__ import annotations
 
 from typing import Final
 
-from shared.pattern_automaton import ALL, Automaton, Position, Ways
-from shared.pattern_tree import Node, UnsupportedPattern
-from shared.polynomials import Polynomial, add, evaluate, highest, times
+from shared.patterns.automaton import ALL, Automaton, Position, Ways
+from shared.patterns.polynomials import Polynomial, add, evaluate, highest, times
+from shared.patterns.tree import Node, UnsupportedPattern
 
 # What a matcher pays, in units of 0.1 µs in Pyodide: for a character, and for beginning a repetition or a round of one.
 STEP: Final = 0.3

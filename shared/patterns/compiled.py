@@ -14,10 +14,11 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from shared.javascript import to_utf16
-from shared.pattern_cost import bound_steps
-from shared.pattern_syntax import read_pattern
-from shared.pattern_tree import (
+from shared.conditions.javascript import to_utf16
+from shared.patterns.cost import bound_steps
+from shared.patterns.polynomials import evaluate
+from shared.patterns.syntax import read_pattern
+from shared.patterns.tree import (
     Chars,
     Choice,
     Edge,
@@ -30,7 +31,6 @@ from shared.pattern_tree import (
     Until,
     complement,
 )
-from shared.polynomials import evaluate
 
 Search = Callable[[str], bool]
 

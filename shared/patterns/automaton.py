@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Final
 
-from shared.pattern_tree import Chars, Choice, Edge, Look, Node, Repeat, Sequence, UnsupportedPattern, Until
+from shared.patterns.tree import Chars, Choice, Edge, Look, Node, Repeat, Sequence, UnsupportedPattern, Until
 
 Ways = dict[int, int]
 

@@ -1,9 +1,9 @@
 """Targeting conditions in GrowthBook's syntax (Mongo-style operators over nested attributes).
 
 A condition is compiled once, when a snapshot's touchpoint is read, into a tree of closures; a request only calls the
-outermost. Comparison follows the JavaScript reference (see `shared.javascript`): a missing attribute is null, null
-counts as 0 where an order is asked for, numbers and strings that look like numbers compare as numbers, and arrays match
-`$in` by any element. Regular expressions are JavaScript's (see `shared.patterns`).
+outermost. Comparison follows the JavaScript reference (see `shared.conditions.javascript`): a missing attribute is
+null, null counts as 0 where an order is asked for, numbers and strings that look like numbers compare as numbers, and
+arrays match `$in` by any element. Regular expressions are JavaScript's (see `shared.patterns`).
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Final
 
-from shared.comparisons import (
+from shared.conditions.comparisons import (
     ORDERS,
     Groups,
     Test,
@@ -26,10 +26,10 @@ from shared.comparisons import (
     of_type,
     ordered,
 )
+from shared.conditions.javascript import type_name
 from shared.errors import InvalidCondition
-from shared.javascript import type_name
-from shared.pattern_tree import NoPattern, UnsupportedPattern
 from shared.patterns import MAX_PATTERN_LENGTH, MAX_SUBJECT_LENGTH, compile_pattern
+from shared.patterns.tree import NoPattern, UnsupportedPattern
 
 Attributes = Mapping[str, object]
 Condition = Callable[[Attributes, Groups], bool]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
-from shared.pattern_tree import (
+from shared.patterns.tree import (
     Chars,
     Choice,
     Edge,
