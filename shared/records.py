@@ -51,9 +51,9 @@ class Touchpoint:
     scores it accepts, and how old a profile may be for either use; the least share for variants of other interests than
     the visitor's primary one; how many variants are shown at once (`slots`), and which of those positions are kept for
     other interests; how the session shifts its posteriors. What follows from the variants is kept beside them, so that
-    a request does not work it out again: their `names`, `everyone` (all indices), `floors`, `caps`, `suffixes` (their part of what is
-    hashed), and whether any has a condition (`is_targeted`) or interests (`is_tagged`), and whether the session
-    neither shifts it nor bears on its interests (`is_plain`).
+    a request does not work it out again: their `names`, `everyone` (all indices), `floors`, `caps`, `suffixes` (their
+    part of what is hashed), whether any has a condition (`is_targeted`) or interests (`is_tagged`), and whether the
+    session neither shifts it nor bears on its interests (`is_plain`).
     """
 
     name: str

@@ -1,5 +1,4 @@
-"""Targeting conditions: read and compiled (`compiled`), values compared (`comparisons`) as JavaScript does
-(`javascript`)."""
+"""Targeting conditions: read and compiled (`compiled`), and values compared as JavaScript does (`comparisons`)."""
 
 from shared.conditions.compiled import (
     MAX_DEPTH,

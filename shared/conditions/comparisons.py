@@ -9,7 +9,7 @@ import re
 from collections.abc import Callable, Mapping, Sequence
 from typing import Final
 
-from shared.conditions.javascript import (
+from shared.javascript import (
     LINE_ENDS,
     compare,
     is_identical,

@@ -1,7 +1,7 @@
 """Targeting conditions in GrowthBook's syntax (Mongo-style operators over nested attributes).
 
 A condition is compiled once, when a snapshot's touchpoint is read, into a tree of closures; a request only calls the
-outermost. Comparison follows the JavaScript reference (see `shared.conditions.javascript`): a missing attribute is
+outermost. Comparison follows the JavaScript reference (see `shared.javascript`): a missing attribute is
 null, null counts as 0 where an order is asked for, numbers and strings that look like numbers compare as numbers, and
 arrays match `$in` by any element. Regular expressions are JavaScript's (see `shared.patterns`).
 """
@@ -26,8 +26,8 @@ from shared.conditions.comparisons import (
     of_type,
     ordered,
 )
-from shared.conditions.javascript import type_name
 from shared.errors import InvalidCondition
+from shared.javascript import type_name
 from shared.patterns import MAX_PATTERN_LENGTH, MAX_SUBJECT_LENGTH, compile_pattern
 from shared.patterns.tree import NoPattern, UnsupportedPattern
 

@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import lru_cache
 from typing import Final
 
-from shared.conditions.javascript import to_utf16
+from shared.javascript import to_utf16
 from shared.patterns.cost import bound_steps
 from shared.patterns.polynomials import evaluate
 from shared.patterns.syntax import read_pattern

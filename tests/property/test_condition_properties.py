@@ -11,8 +11,8 @@ from hypothesis import assume, example, given, settings
 from hypothesis import strategies as st
 
 from shared.conditions import compile_condition, matches
-from shared.conditions.javascript import to_number, to_string, to_utf16
 from shared.errors import InvalidCondition
+from shared.javascript import to_number, to_string, to_utf16
 from shared.patterns import compile_pattern
 from shared.patterns.tree import NoPattern, UnsupportedPattern
 

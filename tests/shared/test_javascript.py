@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shared.conditions.javascript import (
+from shared.javascript import (
     compare,
     is_identical,
     is_same,
