@@ -211,7 +211,7 @@ def explain(
                 f"{wanted}: the lake holds no decision, visitor or unit of that id; usher pull brings new"
             )
         for logged in found[-last:]:
-            draw = find_draw(logged, found)
+            draw = find_draw(logged, found) or find_draw(logged, find_logged(lake, logged.unit))
             if draw is not logged:
                 print_repeat(out, logged, draw)
             if draw is not None:

@@ -34,10 +34,12 @@ from origin.touchpoint_config import (
 )
 
 _SLUG: Final = r"^[a-z0-9][a-z0-9-]*$"
+HEADER_NAME: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
 _ALLOWED: Final = {
     NAME: 'a name of letters, digits, "_", "." and "-" that begins with a letter or a digit',
     _SLUG: 'small letters, digits and "-"',
     PAGE: 'a path that begins with "/", without query and fragment',
+    HEADER_NAME: 'the name of a header, as in "cf-ipcountry"',
 }
 
 Source = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -59,6 +61,9 @@ class SiteConfig(Section):
     """Path of the attribute that holds a visitor's primary interest, as variants' `interests` name it; empty: none."""
 
 
+HeaderName = Annotated[str, StringConstraints(pattern=HEADER_NAME, max_length=200)]
+
+
 class AttributeConfig(Section):
     """Where a context attribute is read from: exactly one of `query` and `header`."""
 
@@ -66,7 +71,7 @@ class AttributeConfig(Section):
 
     query: Source | None = Field(default=None, examples=["utm_source"])
     """Name of the URL's query parameter that holds the attribute."""
-    header: Source | None = Field(default=None, examples=["cf-ipcountry"])
+    header: HeaderName | None = Field(default=None, examples=["cf-ipcountry"])
     """Name of the request header that holds the attribute; upper and lower case are the same."""
 
     @field_validator("header")

@@ -24,6 +24,8 @@ from origin.errors import LakeError
 from origin.lake import Lake
 
 HOUR_MS: Final = 3_600_000
+# Reasons of decisions for which nothing was drawn.
+UNDRAWN: Final = ("preview", "no_posterior", "nothing_eligible")
 
 EVENT_COLUMNS: Final = {
     "type": "VARCHAR",
@@ -39,6 +41,7 @@ EVENT_COLUMNS: Final = {
     "level": "VARCHAR",
     "holdout": "BOOLEAN",
     "randomised": "BOOLEAN",
+    "excluded": "VARCHAR[]",
     "snapshot": "VARCHAR",
     "profile": "VARCHAR",
     "context": "MAP(VARCHAR, VARCHAR)",
@@ -183,11 +186,14 @@ def _deduplicate(events: ir.Table) -> ir.Table:
 
 
 def _first_exposures(events: ir.Table, touchpoint: str, *, with_holdout: bool = False) -> ir.Table:
-    """Decisions, not views: the first exposure of each unit and epoch that was drawn, or would have been."""
-    drawn = events.holdout | events.randomised if with_holdout else events.randomised & ~events.holdout
+    """Decisions, not views: the first exposure of each draw, which there is one of for a unit, epoch, and set of
+    variants that targeting had removed. Draws with a `u` that was used up are among them: a goal may be theirs."""
+    drawn = ~events.holdout & events.reason.fill_null("").notin(UNDRAWN)
+    drawn = (events.holdout | drawn) if with_holdout else drawn
     exposures = events.filter(events.type == "exposure", events.touchpoint == touchpoint, drawn)
+    exposures = exposures.mutate(removed=exposures.excluded.join("|").fill_null(""))
     order = ibis.row_number().over(
-        group_by=[exposures.unit, exposures.epoch],
+        group_by=[exposures.unit, exposures.epoch, exposures.removed, exposures.randomised],
         order_by=[exposures.received_ms, exposures.event_id],
     )
     ranked = exposures.mutate(view=order)
@@ -208,7 +214,7 @@ def _reward(
     exposures: ir.Table, events: ir.Table, touchpoint: str, goal: str, window_ms: int, as_of_ms: int
 ) -> ir.Table:
     """Decisions whose window has closed, with their reward: 1 where a goal was credited to them, else 0."""
-    closed = exposures.filter(exposures.received_ms + window_ms <= as_of_ms)
+    closed = exposures.filter(exposures.received_ms + window_ms <= as_of_ms, exposures.randomised | exposures.holdout)
     credited = _credit(exposures, _goals_reached(events, touchpoint, goal), window_ms)
     joined = closed.left_join(credited, closed.event_id == credited.credited_id)
     return joined.mutate(reward=joined.credited_id.notnull().cast("float64"))

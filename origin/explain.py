@@ -57,11 +57,13 @@ class Derivation:
 
 def find_draw(logged: LoggedDecision, all_logged: list[LoggedDecision]) -> LoggedDecision | None:
     """The decision that a repeated one repeats, where it is among these; a decision that was drawn is its own."""
-    if logged.reason not in (REPEATED, FORCED):
+    if logged.reason == FORCED:
+        return None
+    if logged.reason != REPEATED:
         return logged
     for each in all_logged:
         same = (each.unit, each.touchpoint, each.epoch) == (logged.unit, logged.touchpoint, logged.epoch)
-        if same and each.reason != REPEATED and each.variant == logged.variant:
+        if same and each.reason not in (REPEATED, FORCED) and each.variant == logged.variant:
             return each
     return None
 

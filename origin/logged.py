@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from origin.errors import LakeError
 from origin.lake import Lake
+from shared.decision import Decision
 from shared.errors import InvalidProfile, InvalidSnapshot
 from shared.events import SCHEMA
 from shared.profile import Profile
@@ -23,9 +24,17 @@ REPEATED: Final = "kept"
 FORCED: Final = "preview"
 
 
+# What a replay compares beside variant, propensity and slate.
+DETAILS: Final = (
+    "epoch", "level", "cell", "eligible", "excluded", "probabilities", "holdout", "relaxations", "fallbacks", "reason",
+    "because",
+)  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedDecision:
-    """An exposure as it stands in the lake: the decision, and what it was made from."""
+    """An exposure as it stands in the lake: the decision, and what it was made from. `details` are the values of
+    DETAILS."""
 
     event_id: str
     visitor: str
@@ -43,6 +52,7 @@ class LoggedDecision:
     decided_ms: int
     context: Mapping[str, Any]
     session: Mapping[str, Any]
+    details: tuple[Any, ...]
     place: str
 
 
@@ -126,6 +136,16 @@ def find_logged(lake: Lake, wanted: str) -> list[LoggedDecision]:
     return sorted(found, key=lambda each: each.decided_ms)
 
 
+def details_of(decision: Decision) -> tuple[Any, ...]:
+    """The values of DETAILS of a decision, as they would be logged."""
+    return tuple(getattr(decision, name) for name in DETAILS)
+
+
+def _plain(value: Any) -> Any:
+    """A logged value in the form of the decision's own: lists are tuples there."""
+    return tuple(value) if isinstance(value, list) else value
+
+
 def _read(line: str, place: str) -> LoggedDecision | None:
     """One exposure; None for one of a schema that did not log what a replay needs."""
     try:
@@ -149,6 +169,7 @@ def _read(line: str, place: str) -> LoggedDecision | None:
             decided_ms=int(event["created_ms"]),
             context=event["context"],
             session=event["session"],
+            details=tuple(_plain(event[name]) for name in DETAILS),
             place=place,
         )
     except (ValueError, KeyError, TypeError) as error:

@@ -1,7 +1,8 @@
 """Replay: decide again what was logged, with the snapshots and profiles of that time, and compare.
 
-Every decision must come out the same, variant and propensity, to the last bit. Decisions that repeat an earlier one of
-their epoch are compared with that one where the lake holds it.
+Every decision must come out the same to the last bit: variant and propensity, and all else that was logged of it
+(eligible variants, probabilities, level, relaxations, reason), in the holdout too. Decisions that repeat an earlier one
+of their epoch are compared with that one where the lake holds it.
 """
 
 from __future__ import annotations
@@ -11,8 +12,17 @@ from itertools import islice
 from typing import Final
 
 from origin.lake import Lake
-from origin.logged import FORCED, REPEATED, Archive, LoggedDecision, MissingVersion, read_logged
-from shared.decision import decide
+from origin.logged import (
+    DETAILS,
+    FORCED,
+    REPEATED,
+    Archive,
+    LoggedDecision,
+    MissingVersion,
+    details_of,
+    read_logged,
+)
+from shared.decision import Decision, decide
 from shared.errors import InvalidSnapshot
 
 
@@ -57,6 +67,16 @@ Outcome = tuple[str, float, tuple[str, ...], tuple[float, ...]]
 AT_ONCE: Final = 5_000
 
 
+@dataclass(frozen=True, slots=True)
+class _Repeat:
+    """What is kept of a repeated decision until all draws are known."""
+
+    event_id: str
+    place: str
+    drawn: Drawn
+    outcome: Outcome
+
+
 class _Tally:
     """What a replay has found so far."""
 
@@ -66,46 +86,52 @@ class _Tally:
         self.first_difference: Difference | None = None
         self.first_missing: str | None = None
         self.drawn: dict[Drawn, set[Outcome]] = {}
-        self.repeated: list[LoggedDecision] = []
+        self.repeated: list[_Repeat] = []
 
     def take(self, logged: LoggedDecision) -> None:
         """Replay one decision; repeats wait until all draws are known."""
+        drawn, outcome = (logged.unit, logged.touchpoint, logged.epoch), _outcome(logged)
         if logged.reason == FORCED:
             self.forced += 1
         elif logged.reason == REPEATED:
-            self.repeated.append(logged)
+            self.repeated.append(_Repeat(logged.event_id, logged.place, drawn, outcome))
         else:
-            outcome = _outcome(logged)
-            self.drawn.setdefault(_drawn(logged), set()).add(outcome)
-            try:
-                computed = _decide_again(logged, self.archive)
-            except MissingVersion as error:
-                self.missing += 1
-                self.first_missing = self.first_missing or f"{logged.event_id}: {error}"
-                return
-            self._compare(logged, {computed})
+            self.drawn.setdefault(drawn, set()).add(outcome)
+            self._take_draw(logged, outcome)
+
+    def _take_draw(self, logged: LoggedDecision, outcome: Outcome) -> None:
+        try:
+            decision = _decide_again(logged, self.archive)
+        except MissingVersion as error:
+            self.missing += 1
+            self.first_missing = self.first_missing or f"{logged.event_id}: {error}"
+            return
+        computed = decision.variant, decision.propensity, decision.slate, decision.slate_propensities
+        said, says = _show(outcome), _show(computed)
+        for name, before, now in zip(DETAILS, logged.details, details_of(decision), strict=True):
+            if before != now:
+                said, says = f"{said}, {name} {before!r}", f"{says}, {name} {now!r}"
+        self._count(logged.event_id, logged.place, logged.touchpoint, said, says)
 
     def take_repeats(self) -> None:
         """Compare the repeats with what was drawn in their epoch."""
-        for logged in self.repeated:
-            earlier = self.drawn.get(_drawn(logged))
+        for each in self.repeated:
+            earlier = self.drawn.get(each.drawn)
             if earlier is None:
                 self.unmatched += 1
             else:
-                self.repeats += self._compare(logged, earlier)
+                known = each.outcome if each.outcome in earlier else min(earlier)
+                said = _show(each.outcome)
+                self.repeats += self._count(each.event_id, each.place, each.drawn[1], said, _show(known))
 
-    def _compare(self, logged: LoggedDecision, computed: set[Outcome]) -> bool:
-        if _outcome(logged) in computed:
+    def _count(self, event_id: str, place: str, touchpoint: str, logged: str, computed: str) -> bool:
+        if logged == computed:
             self.same += 1
             return True
         self.different += 1
         if self.first_difference is None:
             self.first_difference = Difference(
-                event_id=logged.event_id,
-                place=logged.place,
-                touchpoint=logged.touchpoint,
-                logged=_show(_outcome(logged)),
-                computed=" or ".join(map(_show, sorted(computed))),
+                event_id=event_id, place=place, touchpoint=touchpoint, logged=logged, computed=computed
             )
         return False
 
@@ -131,20 +157,15 @@ def replay(lake: Lake) -> Replay:
     )
 
 
-def _decide_again(logged: LoggedDecision, archive: Archive) -> Outcome:
+def _decide_again(logged: LoggedDecision, archive: Archive) -> Decision:
     try:
-        decision = decide(logged.touchpoint, archive.situate(logged))
+        return decide(logged.touchpoint, archive.situate(logged))
     except (KeyError, InvalidSnapshot) as error:
         raise MissingVersion(f"the snapshot {logged.snapshot} has no readable {logged.touchpoint} ({error})") from error
-    return decision.variant, decision.propensity, decision.slate, decision.slate_propensities
 
 
 def _outcome(logged: LoggedDecision) -> Outcome:
     return logged.variant, logged.propensity, logged.slate, logged.slate_propensities
-
-
-def _drawn(logged: LoggedDecision) -> Drawn:
-    return logged.unit, logged.touchpoint, logged.epoch
 
 
 def _show(outcome: Outcome) -> str:

@@ -34,7 +34,8 @@ class Decision:
     `randomised` says that the propensity is that of a fresh draw, so that evaluation may use the decision. A ranked
     slate holds the variants of all positions, the first of which is `variant`, with their conditional propensities.
     `reason` is a code, `because` the sentence for the visitor. `snapshot` and `profile` are the versions it rests on.
-    `earlier` are the digests of the excluded variants that were drawn for before, within the epoch.
+    `excluded` are the names of the variants that targeting had removed, `earlier` the digests of those that were
+    removed for earlier draws within the epoch.
     """
 
     touchpoint: str
@@ -55,17 +56,13 @@ class Decision:
     slate_propensities: tuple[float, ...]
     relaxations: tuple[str, ...]
     distribution: Distribution | None
+    excluded: tuple[str, ...] = ()
     earlier: tuple[str, ...] = field(default=(), compare=False)
 
     @property
     def eligible(self) -> tuple[str, ...]:
         """The names of the variants that were drawn from."""
         return self.distribution.names if self.distribution is not None else ()
-
-    @property
-    def excluded(self) -> tuple[str, ...]:
-        """The names of the variants that targeting had removed."""
-        return self.distribution.excluded if self.distribution is not None else ()
 
     @property
     def probabilities(self) -> tuple[float, ...]:
@@ -111,8 +108,9 @@ def decide(touchpoint: str, situation: Situation, frozen: Frozen | None = None) 
     epoch = situation.epoch(place.epoch)
     used: tuple[str, ...] = ()
     if frozen is not None and frozen.touchpoint == touchpoint and frozen.epoch == epoch and not situation.is_holdout:
-        if frozen.excluded == _digest(_excluded(place, eligible)):
-            kept = _repeat(frozen, place, eligible, situation)
+        excluded = _excluded(place, eligible)
+        if frozen.excluded == _digest(excluded):
+            kept = _repeat(frozen, place, eligible, excluded, situation)
             if kept is not None:
                 return kept
         used = (frozen.excluded, *frozen.earlier)
@@ -204,6 +202,7 @@ def _draw(
         slate.propensities if slate is not None else (),
         distribution.relaxations + slate.relaxations if slate is not None else distribution.relaxations,
         distribution,
+        distribution.excluded,
         used,
     )
 
@@ -230,7 +229,9 @@ def _rank(place: Touchpoint, distribution: Distribution, salt: bytes, drawn: lis
     )
 
 
-def _repeat(frozen: Frozen, place: Touchpoint, eligible: tuple[int, ...], situation: Situation) -> Decision | None:
+def _repeat(
+    frozen: Frozen, place: Touchpoint, eligible: tuple[int, ...], excluded: tuple[str, ...], situation: Situation
+) -> Decision | None:
     """The frozen decision again, or None where one of its variants may no longer be shown.
 
     Its propensity is that of the first draw, and evaluation counts an epoch's decision once.
@@ -260,6 +261,7 @@ def _repeat(frozen: Frozen, place: Touchpoint, eligible: tuple[int, ...], situat
         frozen.propensities if frozen.is_slate else (),
         (),
         None,
+        excluded,
     )
 
 
@@ -272,9 +274,8 @@ def _undrawn(
     eligible: tuple[int, ...],
     distribution: Distribution | None = None,
 ) -> Decision:
-    """A decision without a draw: the variant of that index, for that reason. A slate goes on with the eligible ones, in
-    published order."""
-    order = [index, *(i for i in eligible if i != index)][: place.slots] if place.slots > 1 else []
+    """A decision without a draw: the variant of that index alone, in a slate too, for that reason."""
+    is_slate = place.slots > 1
     return Decision(
         place.name,
         situation.unit,
@@ -290,10 +291,11 @@ def _undrawn(
         say(reason),
         situation.snapshot.version,
         situation.profile.header.version if situation.profile is not None else "",
-        tuple(place.names[i] for i in order),
-        (1.0,) * len(order),
+        (place.names[index],) if is_slate else (),
+        (1.0,) if is_slate else (),
         distribution.relaxations if distribution is not None else (),
         distribution,
+        _excluded(place, eligible),
     )
 
 

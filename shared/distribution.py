@@ -7,6 +7,7 @@ so it is kept with the snapshot; individual posteriors are integrated anew.
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from typing import Final
 
 from shared.constraints import Constrained, constrain
 from shared.errors import InvalidProfile
@@ -15,6 +16,9 @@ from shared.posterior import Posterior, shift_posterior
 from shared.records import Touchpoint
 from shared.session import read_features
 from shared.situation import Situation
+
+# Stands for all interests that no variant is tagged with; no tag can be it.
+OTHER_INTEREST: Final = "\x1f"
 
 
 @dataclass(slots=True)
@@ -70,8 +74,12 @@ def _distribute(place: Touchpoint, eligible: tuple[int, ...], situation: Situati
         if not any(values):
             values = ()
     interest = situation.interest if place.is_tagged else None
+    if interest is not None and interest not in place.interests:
+        interest = OTHER_INTEREST  # visitors may name anything; what no variant is tagged with is all the same
     if posterior.level == "individual":
         return _compute(place, eligible, posterior, values, interest, fallbacks)
+    if not all(map(float.is_integer, values)):
+        return _compute(place, eligible, posterior, values, interest, fallbacks)  # hardly ever the same again
     key = (place.name, posterior.level, posterior.name, eligible, values, interest, fallbacks)
     found = situation.snapshot.recall(key)
     if not isinstance(found, Distribution):
@@ -82,7 +90,7 @@ def _distribute(place: Touchpoint, eligible: tuple[int, ...], situation: Situati
 
 def find_posterior(place: Touchpoint, situation: Situation) -> tuple[Posterior | None, tuple[str, ...]]:
     """The posterior of the finest level that the touchpoint allows and that is there and fresh, and why finer ones
-    were passed over: `profile_stale`, `profile_model` (scores of no accepted model), `profile_invalid`."""
+    were passed over: `profile_stale`, `profile_model` (scores of other models only), `profile_invalid`."""
     snapshot, profile = situation.snapshot, situation.profile
     fallbacks: tuple[str, ...] = ()
     if profile is not None and place.allows("cluster"):
@@ -112,7 +120,9 @@ def _individual(place: Touchpoint, situation: Situation, age_ms: int) -> tuple[P
         scores = situation.profile.scores(place.name, place.models, len(place.variants))
     except InvalidProfile:
         return None, ("profile_invalid",)
-    return scores, () if scores is not None else ("profile_model",)
+    if scores is None and situation.profile.knows(place.name):
+        return None, ("profile_model",)
+    return scores, ()
 
 
 def _compute(

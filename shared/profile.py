@@ -70,6 +70,10 @@ class Profile:
                 )
         return None
 
+    def knows(self, touchpoint: str) -> bool:
+        """Whether the profile holds scores of a touchpoint, of any model."""
+        return any(key.startswith(f"{touchpoint}\t") for key in self._lines)
+
 
 def write_profile(header: Mapping[str, object], scores: Mapping[tuple[str, str], Mapping[str, object]]) -> str:
     """Return the text form of a profile: its header and the scores (`means`, `sds`) by touchpoint and model version.

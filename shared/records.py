@@ -5,6 +5,7 @@ What may be absent has a default here, so that an edge of this version reads wha
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
@@ -24,6 +25,8 @@ INDIVIDUAL_TTL_MS: Final = 48 * HOUR_MS
 CLUSTER_TTL_MS: Final = 30 * 24 * HOUR_MS
 MOST_SLOTS: Final = 100
 MOST_FEATURES: Final = 50
+# What a header may be called (RFC 9110, section 5.6.2).
+_TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _LATEST_MS: Final = 1 << 53
 
 
@@ -51,9 +54,9 @@ class Touchpoint:
     scores it accepts, and how old a profile may be for either use; the least share for variants of other interests than
     the visitor's primary one; how many variants are shown at once (`slots`), and which of those positions are kept for
     other interests; how the session shifts its posteriors. What follows from the variants is kept beside them, so that
-    a request does not work it out again: their `names`, `everyone` (all indices), `floors`, `caps`, `suffixes` (their
-    part of what is hashed), whether any has a condition (`is_targeted`) or interests (`is_tagged`), and whether the
-    session neither shifts it nor bears on its interests (`is_plain`).
+    a request does not work it out again: their `names`, `everyone` (all indices), `floors`, `caps`,
+    `interests` and `suffixes` (their part of what is hashed), whether any has a condition (`is_targeted`) or interests
+    (`is_tagged`), and whether the session neither shifts it nor bears on its interests (`is_plain`).
     """
 
     name: str
@@ -74,6 +77,7 @@ class Touchpoint:
     everyone: tuple[int, ...]
     floors: tuple[float, ...]
     caps: tuple[float, ...]
+    interests: frozenset[str]
     suffixes: tuple[bytes, ...]
     is_targeted: bool
     is_tagged: bool
@@ -177,9 +181,10 @@ def _read_attribute(data: object, index: int) -> AttributeSource:
     source = reader.text("source", longest=20)
     if source not in ("query", "header"):
         raise reader.fail("source", "query or header")
-    return AttributeSource(
-        attribute=reader.text("attribute", longest=200), source=source, name=reader.text("name", longest=200)
-    )
+    name = reader.text("name", longest=200)
+    if source == "header" and not _TOKEN.fullmatch(name):
+        raise reader.fail("name", "the name of a header")
+    return AttributeSource(attribute=reader.text("attribute", longest=200), source=source, name=name)
 
 
 def _read_intent(parent: Reader) -> Intent | None:
@@ -258,6 +263,7 @@ def read_touchpoint(name: str, data: object) -> Touchpoint:
         everyone=tuple(range(len(variants))),
         floors=tuple([variant.floor for variant in variants]),
         caps=tuple([variant.cap for variant in variants]),
+        interests=frozenset([tag for variant in variants for tag in variant.interests]),
         suffixes=tuple(each.encode("utf-8", "surrogatepass") for each in names),
         is_targeted=any(variant.condition is not None for variant in variants),
         is_tagged=is_tagged,

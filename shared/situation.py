@@ -14,6 +14,8 @@ from shared.snapshot import Snapshot
 from shared.uniform import uniform
 
 DAY_MS: Final = 86_400_000
+# A profile older than this says nothing of a person any more: neither its scores nor its attributes are used.
+PROFILE_TTL_MS: Final = 90 * DAY_MS
 
 
 @dataclass(slots=True, eq=False)
@@ -69,6 +71,8 @@ def situate(
 ) -> Situation:
     """Work out what all decisions of a page view need. `context` holds the request's own attributes."""
     header = snapshot.header
+    if profile is not None and now_ms - profile.header.computed_ms > PROFILE_TTL_MS:
+        profile = None  # a stale value is a missing value
     session_attributes = session.to_attributes()
     attributes = {
         **context,

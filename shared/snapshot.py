@@ -14,10 +14,13 @@ from typing import Final
 
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader, load_json
+from shared.paths import path_matches
 from shared.posterior import LEVELS, Posterior
 from shared.records import FORMAT, Header, Touchpoint, read_cell, read_header, read_touchpoint
 
 MOST_KEPT: Final = 1_000
+MOST_PATHS: Final = 300
+LONGEST_PATH: Final = 200
 
 # Where the edge finds what was published.
 POINTER_KEY: Final = "current"
@@ -57,7 +60,7 @@ class Snapshot:
     `touchpoint` and `cell` when that one record is.
     """
 
-    __slots__ = ("_cells", "_kept", "_lines", "_touchpoints", "header", "version")
+    __slots__ = ("_cells", "_kept", "_lines", "_paths", "_touchpoints", "header", "version")
 
     def __init__(self, header: Header, lines: Mapping[str, str]) -> None:
         self.header = header
@@ -66,6 +69,7 @@ class Snapshot:
         self._touchpoints: dict[str, Touchpoint] = {}
         self._cells: dict[tuple[str, str, str], Posterior | None] = {}
         self._kept: dict[Hashable, object] = {}
+        self._paths: dict[str, list[str]] = {}
 
     @classmethod
     def from_text(cls, text: str) -> Snapshot:
@@ -112,6 +116,19 @@ class Snapshot:
             cell = read_cell(level, name, len(self.touchpoint(touchpoint).variants), _load(line, place), place)
         self._cells[key] = cell
         return cell
+
+    def touchpoints_on(self, path: str) -> list[str]:
+        """The names of the touchpoints that are configured for a URL path. The last few hundred paths are kept, as a
+        site has more touchpoints than a page."""
+        found = self._paths.get(path)
+        if found is None:
+            pages = self.header.pages.items()
+            found = [name for name, patterns in pages if any(path_matches(pattern, path) for pattern in patterns)]
+            if len(self._paths) >= MOST_PATHS:
+                del self._paths[next(iter(self._paths))]
+            if len(path) <= LONGEST_PATH:
+                self._paths[path] = found
+        return found
 
     def recall(self, key: Hashable) -> object:
         """What was kept under a key, or None."""

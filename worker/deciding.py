@@ -48,6 +48,8 @@ class Deciding:
             if problem is not None:
                 self._count(problem)
             self.view = PageView(self.request, known)
+            if self.view.is_profile_stale:
+                self._count("profile_stale")
             for failure in self.view.plan.failures:
                 self._count(failure)
         except Exception as error:  # noqa: BLE001 - named, counted, and the page goes on as it is

@@ -22,7 +22,6 @@ from shared.signing import Keys, read_keys
 from worker import client, intake
 from worker.asked import AskedPage, header_names, read_page_request
 from worker.deciding import Deciding
-from worker.plan import touchpoints_on
 from worker.snapshots import SnapshotStore
 from worker.storage import pack_batch, to_messages
 from worker.upstream import CACHE_HEADERS, REMOVED_REQUEST_HEADERS, VALIDATORS, is_rewritable
@@ -125,8 +124,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             return _respond("The site cannot be reached. Please try again later.\n", 502, "text/plain; charset=utf-8")
 
     async def _route(self, request: Any) -> Any:
-        names = _header_names()
-        asked = AskedPage(_page_module().describe(request, names), names)
+        asked = _describe(request)
         if asked.path == intake.PATH:
             return await self._take_events(request)
         if asked.path == client.PATH:
@@ -169,6 +167,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             await self._wait_for_first_snapshot(loading)
         if names is None:
             names = _names_on(store, asked.path)
+            asked = _describe(request)  # what the snapshot wants to know of a request was not known before
             deciding = self._start_deciding(asked, store.snapshot, names, now_ms)
         headers = response.headers
         if names == [] or not is_rewritable(
@@ -179,8 +178,12 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         keys = self._read_keys()
         if view is None or keys is None:
             return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None)
-        rewritten = self._write_slots(request, view, response)
-        return module.withHeaders(rewritten, VALIDATORS, CACHE_HEADERS, write_visitor(view.visitor, keys))
+        try:
+            written = self._write_slots(request, view, response)
+        except Exception as error:  # noqa: BLE001 - the page as it is
+            _count("rewriter_failed", repr(error))
+            return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None)
+        return module.withHeaders(written, VALIDATORS, CACHE_HEADERS, write_visitor(view.visitor, keys))
 
     def _start_deciding(
         self, asked: AskedPage, snapshot: Snapshot | None, names: list[str] | None, now_ms: int
@@ -212,11 +215,12 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         slots: list[str | None] = []
         for slot in view.plan.slots:
             slots += (slot.decision.touchpoint, slot.html)
-        _open_pages[_page_numbers] = OpenPage(view, self.bindings.EVENTS)
-        return _page_module().writeSlots(
+        written = _page_module().writeSlots(
             self.ctx, request, response, _page_numbers, EXPOSURE_TIMER_MS, client.script_tag(view.request.id),
             _end_page_proxy, _count_proxy, *slots,
         )  # fmt: skip
+        _open_pages[_page_numbers] = OpenPage(view, self.bindings.EVENTS)  # the page's end comes later than this
+        return written
 
     # What is published
 
@@ -311,10 +315,11 @@ def _page_module() -> Any:
     return _module
 
 
-def _header_names() -> str:
-    """The request headers that are read: those that are always needed, and the configured ones."""
+def _describe(request: Any) -> AskedPage:
+    """The request as text, with the headers that are always needed and those that the snapshot names."""
     snapshot = _store.snapshot if _store is not None else None
-    return header_names(snapshot.header.attributes if snapshot is not None else ())
+    names = header_names(snapshot.header.attributes if snapshot is not None else ())
+    return AskedPage(_page_module().describe(request, names), names)
 
 
 def _profile_margin_s(env: Any) -> float:
@@ -329,7 +334,7 @@ def _text(value: Any) -> str | None:
 def _names_on(store: SnapshotStore, path: str) -> list[str] | None:
     """The touchpoints of a page: none where nothing is published, None where that is not known yet."""
     if store.snapshot is not None:
-        return touchpoints_on(store.snapshot, path)
+        return store.snapshot.touchpoints_on(path)
     return [] if store.is_published is False else None
 
 

@@ -85,22 +85,21 @@ export function writeSlots(ctx, request, response, number, timeoutMs, script, en
       }
     },
   });
-  let timer;
-  const over = new Promise((resolve) => {
-    rewriter.onDocument({
-      end(end) {
-        try {
-          if (tag) end.append(tag, asHtml); // the page had no head tag
-        } catch (error) {
-          failed("script_failed", String(error));
-        }
-        resolve("end");
-      },
-    });
-    request.signal.addEventListener("abort", () => resolve("abort"));
-    timer = setTimeout(resolve, timeoutMs, "timer");
+  const { promise: over, resolve } = Promise.withResolvers();
+  rewriter.onDocument({
+    end(end) {
+      try {
+        if (tag) end.append(tag, asHtml); // the page had no head tag
+      } catch (error) {
+        failed("script_failed", String(error));
+      }
+      resolve("end");
+    },
   });
-  const rewritten = rewriter.transform(response);
+  const rewritten = rewriter.transform(response); // raises for a charset that the runtime does not know
+  const timer = setTimeout(resolve, timeoutMs, "timer");
+  if (request.signal.aborted) resolve("abort");
+  else request.signal.addEventListener("abort", () => resolve("abort"));
   ctx.waitUntil(
     over.then(async (cause) => {
       clearTimeout(timer);

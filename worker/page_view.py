@@ -52,7 +52,7 @@ def read_profile(text: str | None) -> tuple[Profile | None, str | None]:
 class PageView:
     """A page view whose decisions are made."""
 
-    __slots__ = ("plan", "request", "visitor")
+    __slots__ = ("is_profile_stale", "plan", "request", "visitor")
 
     def __init__(self, request: PageRequest, profile: Profile | None) -> None:
         visitor = request.visitor
@@ -60,6 +60,7 @@ class PageView:
         if profile is not None and profile.header.unit != visitor.unit:
             profile = None
         situation = situate(visitor.unit, request.snapshot, profile, session, request.context, request.now_ms)
+        self.is_profile_stale = profile is not None and situation.profile is None
         self.request = request
         self.plan: PagePlan = plan_page(request.names, situation, visitor.frozen, forced=request.forced)
         self.visitor = remember(visitor, [slot.decision for slot in self.plan.slots])

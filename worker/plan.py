@@ -4,18 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Final
 
 from shared.decision import Decision, Frozen, decide, preview
 from shared.errors import InvalidSnapshot
 from shared.events import Exposure
-from shared.paths import path_matches
 from shared.records import Touchpoint
 from shared.signing import PREVIEW_PURPOSE, Keys, verify
 from shared.situation import Situation
-from shared.snapshot import Snapshot
-
-LONGEST_KEPT: Final = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -33,22 +28,6 @@ class PagePlan:
     slots: tuple[Slot, ...]
     situation: Situation
     failures: tuple[str, ...]
-
-
-def touchpoints_on(snapshot: Snapshot, path: str) -> list[str]:
-    """The names of the touchpoints that are configured for a URL path; kept with the snapshot, as a site has more
-    touchpoints than a page."""
-    key = ("path", path)
-    found = snapshot.recall(key)
-    if not isinstance(found, list):
-        found = [
-            name
-            for name, patterns in snapshot.header.pages.items()
-            if any(path_matches(pattern, path) for pattern in patterns)
-        ]
-        if len(path) < LONGEST_KEPT:
-            snapshot.keep(key, found)
-    return found
 
 
 def plan_page(

@@ -15,7 +15,9 @@ VALIDATORS: Final = "etag\nlast-modified\nexpires\nage"
 
 _REWRITABLE_ENCODINGS: Final = ("", "identity", "gzip", "br")
 _ASCII_CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii", "ascii")
-_ASCII_CHARSET_FAMILIES: Final = ("iso-8859-", "windows-125")
+_ASCII_CHARSET_FAMILIES: Final = frozenset(
+    [f"iso-8859-{i}" for i in range(1, 17) if i != 12] + [f"windows-125{i}" for i in range(9)]
+)
 
 
 def is_rewritable(status: int, content_type: str | None, content_encoding: str | None) -> bool:
@@ -31,4 +33,4 @@ def is_rewritable(status: int, content_type: str | None, content_encoding: str |
         name, _, value = parameter.partition("=")
         if name.strip().lower() == "charset":
             charset = value.strip().strip('"').lower()
-    return charset in _ASCII_CHARSETS or charset.startswith(_ASCII_CHARSET_FAMILIES)
+    return charset in _ASCII_CHARSETS or charset in _ASCII_CHARSET_FAMILIES

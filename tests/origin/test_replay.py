@@ -104,7 +104,22 @@ def test_previews_are_counted_apart(lake: Lake, site_in_lake: Snapshot) -> None:
     assert (replay(lake).forced, replay(lake).same) == (2, 0)
 
 
-@pytest.mark.parametrize("change", [{"propensity": 0.5}, {"variant": "gone"}])
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"propensity": 0.5},
+        {"variant": "gone"},
+        {"level": "cluster"},
+        {"cell": "gone"},
+        {"eligible": ["house"]},
+        {"excluded": ["house"]},
+        {"probabilities": [0.5, 0.5]},
+        {"relaxations": ["caps"]},
+        {"reason": "explored"},
+        {"because": "because we say so"},
+        {"holdout": True},
+    ],
+)
 def test_a_decision_that_comes_out_otherwise_is_named(
     lake: Lake, site_in_lake: Snapshot, change: dict[str, object]
 ) -> None:

@@ -35,7 +35,8 @@ def test_a_decision_is_always_made_and_always_consistent(situation: Situation) -
     assert place.variants[decision.variant_index].name == decision.variant
     assert decision.reason in REASONS
     assert decision.because.startswith("because ")
-    assert sorted((*decision.eligible, *decision.excluded)) in ([], sorted(place.names))
+    assert set(decision.excluded) <= set(place.names) - set(decision.eligible)
+    assert not decision.eligible or sorted((*decision.eligible, *decision.excluded)) == sorted(place.names)
     assert (decision.level == "none") is (decision.distribution is None)
     assert 0.0 < decision.propensity <= 1.0
     assert decision.holdout is (decision.reason == "holdout") is situation.is_holdout

@@ -9,9 +9,7 @@ from shared.constraints import (
     constrain,
     impressions_floor,
     merge_floors,
-    raise_to_floors,
     refuse_unsatisfiable,
-    relax_floors,
 )
 from shared.errors import Unsatisfiable
 
@@ -370,31 +368,3 @@ def test_when_all_variants_lack_impressions_the_merged_floors_are_even_and_can_b
 
 
 # The former functions, until their last callers are gone
-
-
-@pytest.mark.parametrize(
-    ("probabilities", "floors", "expected"),
-    [
-        ([0.7, 0.2, 0.1], [0.0, 0.0, 0.0], [0.7, 0.2, 0.1]),
-        ([0.65, 0.31, 0.04], [0.0, 0.3, 0.2], [0.5, 0.3, 0.2]),
-        ([0.98, 0.01, 0.01], [0.25, 0.25, 0.5], [0.25, 0.25, 0.5]),
-        ([0.5, 0.5], [0.5, 0.5 + 2.0**-53], [0.5, 0.5]),
-    ],
-)
-def test_raise_to_floors_is_the_projection_without_caps(
-    probabilities: list[float], floors: list[float], expected: list[float]
-) -> None:
-    assert raise_to_floors(probabilities, floors) == pytest.approx(expected, abs=1e-15)
-    assert served(probabilities, floors) == pytest.approx(expected, abs=1e-15)
-
-
-def test_raise_to_floors_refuses_what_cannot_be_met() -> None:
-    with pytest.raises(Unsatisfiable, match=r"^the floors sum to 1\.1, more than 1$"):
-        raise_to_floors([0.5, 0.5], [0.6, 0.5])
-    with pytest.raises(ValueError, match="got 2 probabilities and 1 floors"):
-        raise_to_floors([0.5, 0.5], [0.1])
-
-
-def test_relax_floors_scales_only_what_sums_to_more_than_one() -> None:
-    assert relax_floors([1.0, 0.5, 0.5]) == [0.5, 0.25, 0.25]
-    assert relax_floors([0.2, 0.3]) == [0.2, 0.3]

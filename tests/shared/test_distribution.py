@@ -64,6 +64,10 @@ def test_without_individual_scores_the_next_coarser_level_is_used_and_said(
     cluster: str, plan: str, level: str, name: str
 ) -> None:
     decision = ask(levelled(), attributes={"plan": plan}, profile=profile_of(cluster=cluster))
+    assert (decision.level, decision.cell, decision.fallbacks) == (level, name, ())
+    old: Record = {"means": [0.0, 0.0], "sds": [1.0, 1.0]}
+    outdated = profile_of(cluster=cluster, scores={("hero", "old"): old})
+    decision = ask(levelled(), attributes={"plan": plan}, profile=outdated)
     assert (decision.level, decision.cell, decision.fallbacks) == (level, name, ("profile_model",))
 
 
@@ -310,7 +314,7 @@ def test_distributions_of_unlike_questions_are_never_mixed_up() -> None:
         ({"topic": "coats"}, None),
         ({"topic": "shoes"}, None),
         ({}, None),
-        ({}, profile_of(cluster="none")),
+        ({}, profile_of(cluster="none", scores={("hero", "old"): {"means": [0.0, 0.0], "sds": [1.0, 1.0]}})),
         ({}, profile_of(age_ms=INDIVIDUAL_TTL_MS + 1)),
     ]
     for _ in range(2):
@@ -336,3 +340,20 @@ def test_a_situation_of_another_unit_has_another_draw_from_the_same_distribution
     first, second = ask(site, TREATED), ask(site, "u-2")
     assert first.distribution is second.distribution
     assert situation_of(site).snapshot is site
+
+
+def test_an_interest_that_no_variant_has_is_like_any_other_such() -> None:
+    site = publish_hero(TAGGED, cells=FOND_OF_COATS, interest="topic")
+    one, two = (ask(site, attributes={"topic": topic}) for topic in ("hats", "gloves"))
+    assert one.distribution is two.distribution
+    assert one.distribution is not None and len(one.distribution.outside) == len(one.eligible)
+
+
+def test_a_distribution_shifted_by_a_fraction_is_not_kept() -> None:
+    shift = {"features": ["score"], "weights": [[1.0], [0.0]], "covariances": [[[0.0]], [[0.0]]]}
+    site = publish_hero(place("a", "b", shift=shift))
+    whole = [ask(site, attributes={"score": 2.0}).distribution for _ in range(2)]
+    fraction = [ask(site, attributes={"score": 0.25}).distribution for _ in range(2)]
+    assert whole[0] is whole[1]
+    assert fraction[0] is not fraction[1]
+    assert fraction[0] == fraction[1]

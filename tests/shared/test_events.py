@@ -155,7 +155,9 @@ def test_all_that_a_replay_compares_is_logged() -> None:
 
 def test_a_stored_exposure_says_what_profile_it_rests_on_and_what_fell_back() -> None:
     site = publish_hero(place("a", "b", finest="individual", models=["m"]))
-    stored = exposure_of(ask(site, profile=profile_of())).to_dict()
+    stored = exposure_of(
+        ask(site, profile=profile_of(scores={("hero", "old"): {"means": [0.0, 0.0], "sds": [1.0, 1.0]}}))
+    ).to_dict()
     assert (stored["profile"], stored["fallbacks"]) == ("p1", ("profile_model",))
     assert stored["because"] == "because it was drawn by how well each alternative has done with all visitors"
 

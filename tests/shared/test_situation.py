@@ -5,7 +5,7 @@ import math
 import pytest
 
 from shared.session import Session
-from shared.situation import DAY_MS
+from shared.situation import DAY_MS, PROFILE_TTL_MS
 from tests.asking import (
     NOW_MS,
     Record,
@@ -117,3 +117,11 @@ def test_the_arm_is_known_before_any_touchpoint() -> None:
     everybody, nobody = publish({}, holdout_share=1.0), publish({}, holdout_share=0.0)
     assert situation_of(everybody).is_holdout
     assert not situation_of(nobody).is_holdout
+
+
+def test_a_profile_that_is_months_old_is_a_missing_one() -> None:
+    site = publish_hero(place("a", "b"))
+    fresh = situation_of(site, profile=profile_of(attributes={"orders": 3}, age_ms=PROFILE_TTL_MS))
+    old = situation_of(site, profile=profile_of(attributes={"orders": 3}, age_ms=PROFILE_TTL_MS + 1))
+    assert (fresh.profile is not None, fresh.attributes["profile"]) == (True, {"orders": 3})
+    assert (old.profile, old.attributes["profile"]) == (None, {})

@@ -106,18 +106,18 @@ def test_a_frozen_slate_that_floors_leave_shorter_is_repeated() -> None:
     assert (again.reason, again.slate, again.randomised) == ("kept", first.slate, True)
 
 
-def test_the_holdout_sees_the_published_order_with_the_default_first() -> None:
+def test_the_holdout_sees_the_default_alone() -> None:
     hero = place("a", "b", "c", "d", slots=3, default=2)
     site = publish_hero(hero, cells=CELLS, holdout_share=0.5)
     decision = ask(site, holdout_unit(site))
-    assert (decision.slate, decision.slate_propensities) == (("c", "a", "b"), (1.0, 1.0, 1.0))
+    assert (decision.slate, decision.slate_propensities) == (("c",), (1.0,))
     assert (decision.variant, decision.propensity, decision.reason) == ("c", 1.0, "holdout")
     assert len(decision.probabilities) == 4
 
 
-def test_a_preview_of_a_slate_puts_the_named_variant_first() -> None:
+def test_a_preview_of_a_slate_shows_the_named_variant_alone() -> None:
     decision = preview("hero", 3, situation_of(ranked()))
-    assert (decision.slate, decision.slate_propensities) == (("d", "a", "b"), (1.0, 1.0, 1.0))
+    assert (decision.slate, decision.slate_propensities) == (("d",), (1.0,))
 
 
 # Slots kept for other interests

@@ -200,3 +200,22 @@ def test_a_pointer_comes_back_as_it_was_written() -> None:
 )
 def test_a_pointer_that_is_none_says_why(text: str, message: str) -> None:
     assert message_of(lambda: Pointer.from_text(text)) == message
+
+
+def test_the_touchpoints_of_a_path_are_kept_for_a_bounded_number_of_short_paths(
+    site_header: Record, site_records: Records
+) -> None:
+    site = Snapshot.from_text(write_snapshot(site_header, site_records))
+    first = site.touchpoints_on("/men/0")
+    assert site.touchpoints_on("/men/0") is first
+    for k in range(1, 301):
+        assert site.touchpoints_on(f"/men/{k}") == ["hero"]
+    assert site.touchpoints_on("/men/0") is not first
+    endless = "/men/" + "x" * 300
+    assert site.touchpoints_on(endless) is not site.touchpoints_on(endless)
+
+
+def test_a_header_attribute_needs_the_name_of_a_header(site_header: Record, site_records: Records) -> None:
+    source = {"attribute": "country", "source": "header", "name": "cf ipcountry"}
+    problem = message_of(lambda: write_snapshot({**site_header, "attributes": [source]}, site_records))
+    assert problem == "header.attributes[0].name: expected the name of a header, got the text 'cf ipcountry'"

@@ -175,7 +175,7 @@ def by_the_design(name: str, situation: Situation) -> tuple[list[str], list[floa
     names = [str(each["name"]) for each in listed]
     slots = int(str(place.get("slots", 1)))
     if by_hash(["shop", "holdout", unit]) < 0.1 or name == "banner":
-        return names[:slots], [1.0] * slots
+        return names[:1], [1.0]
     session = attributes["session"]
     assert isinstance(session, dict)
     intent = by_logistic(session, attributes["profile"])

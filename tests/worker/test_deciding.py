@@ -7,7 +7,7 @@ from typing import TypeVar
 import pytest
 
 from shared.profile import write_profile
-from tests.asking import Record
+from tests.asking import NOW_MS, Record
 from tests.worker.test_page_view import REQUEST, SCORES
 from worker.deciding import Deciding
 from worker.page_view import PageView
@@ -128,7 +128,9 @@ def test_what_kv_answers_instead_of_a_profile_is_counted_where_it_is_damaged(tex
 
 def test_what_a_plan_fell_back_from_is_counted() -> None:
     counted = Counted()
-    Deciding(REQUEST, counted).decide(write_profile(HEADER, {}))
+    Deciding(REQUEST, counted).decide(
+        write_profile(HEADER, {("hero", "old"): {"means": [0.0, 0.0], "sds": [1.0, 1.0]}})
+    )
     assert counted == ["profile_model"]
 
 
@@ -141,3 +143,12 @@ def test_a_decision_that_fails_is_counted_and_leaves_the_page_alone(monkeypatch:
     deciding = Deciding(REQUEST, counted)
     deciding.decide(None)
     assert (deciding.view, deciding.is_done, counted) == (None, True, ["decision_failed"])
+
+
+def test_a_profile_that_is_months_old_is_not_used_and_counted() -> None:
+    counted = Counted()
+    deciding = Deciding(REQUEST, counted)
+    deciding.decide(write_profile({**HEADER, "computed_ms": NOW_MS - 91 * 86_400_000}, {}))
+    assert deciding.view is not None
+    assert deciding.view.plan.situation.attributes["profile"] == {}
+    assert counted == ["profile_stale"]

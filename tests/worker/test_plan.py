@@ -21,7 +21,7 @@ from tests.asking import (
     situation_of,
     variant,
 )
-from worker.plan import Slot, expose, plan_page, read_preview, touchpoints_on
+from worker.plan import Slot, expose, plan_page, read_preview
 
 KEYS = read_keys("k:0123456789abcdef")
 GOLD_PHONE = {"device": "mobile", "plan": "gold"}
@@ -36,7 +36,7 @@ def gold(site: Snapshot, unit: str = "u-1") -> Situation:
     [("/", ["hero", "banner"]), ("/men/shoes", ["hero"]), ("/men", []), ("/women/", []), ("", [])],
 )
 def test_the_touchpoints_of_a_page_are_those_whose_patterns_match(site: Snapshot, path: str, names: list[str]) -> None:
-    assert touchpoints_on(site, path) == names
+    assert site.touchpoints_on(path) == site.touchpoints_on(path) == names
 
 
 def test_every_touchpoint_of_the_page_is_decided_and_carries_its_html(site: Snapshot) -> None:
@@ -79,7 +79,7 @@ def test_what_a_decision_fell_back_from_is_counted_once_a_touchpoint() -> None:
     damaged = profile_of(scores={("hero", "m"): {"means": [0.0], "sds": [1.0]}})
     plan = plan_page(["hero", "pick"], situation_of(site, profile=damaged), (), forced={})
     assert plan.failures == ("profile_invalid",)  # nothing was drawn for the second, which has no posteriors
-    stale = situation_of(site, profile=profile_of(age_ms=10**10))
+    stale = situation_of(site, profile=profile_of(age_ms=5 * 86_400_000))
     assert plan_page(["hero"], stale, (), forced={}).failures == ("profile_stale",)
 
 

@@ -25,7 +25,7 @@ from shared.slate import rank
 from shared.snapshot import Snapshot
 from shared.uniform import uniform, uniforms
 from worker.context import read_context
-from worker.plan import expose, plan_page, touchpoints_on
+from worker.plan import expose, plan_page
 from worker.storage import to_messages
 from worker.visitor import COOKIE, Visitor, read_visitor, write_visitor
 
@@ -94,13 +94,13 @@ def _profile(snapshot: Snapshot, names: list[str], number: int) -> str:
 
 def _plan(name: str) -> Case:
     snapshot = _snapshot(name)
-    return lambda i: plan_page(touchpoints_on(snapshot, "/"), _situation(i, snapshot), (), forced={})
+    return lambda i: plan_page(snapshot.touchpoints_on("/"), _situation(i, snapshot), (), forced={})
 
 
 def _log(name: str) -> Case:
     """Turn a page's decisions into exposures and queue messages."""
     snapshot = _snapshot(name)
-    plan = plan_page(touchpoints_on(snapshot, "/"), _situation(0, snapshot), (), forced={})
+    plan = plan_page(snapshot.touchpoints_on("/"), _situation(0, snapshot), (), forced={})
 
     def call(i: int) -> object:
         view = f"view-{i}"
