@@ -40,6 +40,7 @@ def test_the_golden_vectors_hold_inside_workerd(bare_edge: Edge) -> None:
     assert ask(bare_edge, "vectors", files) == check_all(files.__getitem__)
 
 
+@pytest.mark.timeout(1_800)  # some two minutes on two free cores
 def test_a_million_decisions_are_the_same_in_both_runtimes(bare_edge: Edge) -> None:
     with ThreadPoolExecutor(max_workers=1) as there:
         for first in range(0, MANY, AT_ONCE):
