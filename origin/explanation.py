@@ -64,8 +64,8 @@ def _table(found: Derivation) -> Table:
     for row in sorted(found.rows, key=lambda each: each.finish):
         moved = (f"{row.shifted_mean:.4f}", f"{row.shifted_sd:.4f}") if shifted else ()
         table.add_row(
-            escape(row.name), f"{row.mean:.4f}", f"{row.sd:.4f}", *moved, f"{row.thompson:.6f}", f"{row.floored:.6f}",
-            f"{row.capped:.6f}", f"{row.served:.6f}", f"{row.u:.6f}", f"{row.finish:.4f}",
+            escape(row.name), f"{row.mean:.4f}", f"{row.sd:.4f}", *moved, f"{row.thompson:.4f}", f"{row.floored:.4f}",
+            f"{row.capped:.4f}", f"{row.served:.4f}", f"{row.u:.4f}", f"{row.finish:.4f}",
         )  # fmt: skip
     return table
 
