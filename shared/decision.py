@@ -108,7 +108,7 @@ def decide(touchpoint: str, situation: Situation, frozen: Frozen | None = None) 
     epoch = situation.epoch(place.epoch)
     used: tuple[str, ...] = ()
     if frozen is not None and frozen.touchpoint == touchpoint and frozen.epoch == epoch and not situation.is_holdout:
-        excluded = _excluded(place, eligible)
+        excluded = place.names_beside(eligible)
         if frozen.excluded == _digest(excluded):
             kept = _repeat(frozen, place, eligible, excluded, situation)
             if kept is not None:
@@ -295,14 +295,8 @@ def _undrawn(
         (1.0,) if is_slate else (),
         distribution.relaxations if distribution is not None else (),
         distribution,
-        _excluded(place, eligible),
+        place.names_beside(eligible),
     )
-
-
-def _excluded(place: Touchpoint, eligible: tuple[int, ...]) -> tuple[str, ...]:
-    if len(eligible) == len(place.names):
-        return ()
-    return tuple(name for i, name in enumerate(place.names) if i not in eligible)
 
 
 def _digest(excluded: tuple[str, ...]) -> str:

@@ -142,7 +142,7 @@ def _compute(
     return Distribution(
         eligible,
         place.names if everyone else tuple([place.names[i] for i in eligible]),
-        () if everyone else tuple([name for i, name in enumerate(place.names) if i not in eligible]),
+        place.names_beside(eligible),
         place.suffixes if everyone else tuple([place.suffixes[i] for i in eligible]),
         posterior,
         values,

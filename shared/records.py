@@ -90,6 +90,12 @@ class Touchpoint:
         except ValueError:
             return None
 
+    def names_beside(self, eligible: tuple[int, ...]) -> tuple[str, ...]:
+        """The names of the variants that are not among these indices: what targeting has removed."""
+        if len(eligible) == len(self.names):
+            return ()
+        return tuple([name for i, name in enumerate(self.names) if i not in eligible])
+
     def allows(self, level: str) -> bool:
         """Whether the touchpoint may use posteriors of that level."""
         return LEVELS.index(level) >= self.finest

@@ -156,7 +156,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             loading = asyncio.ensure_future(self._refresh(store, now_ms))
             self.ctx.waitUntil(loading)
         names = _names_on(store, asked.path)
-        may_be_page = names is None and "text/html" in (asked.header("accept") or "")
+        may_be_page = names is None and "text/html" in asked.header("accept")
         if not names and not may_be_page:
             return await module.fetchUpstream(self.bindings, request)
         cookies = without_ours(asked.header("cookie"))
@@ -284,8 +284,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     async def _enqueue(self, messages: list[str]) -> bool:
         try:
-            for message in messages:
-                await self.bindings.EVENTS.send(message, _as_text)
+            await _send_all(self.bindings.EVENTS, messages)
         except Exception as error:  # noqa: BLE001 - named, counted, and answered by the caller
             _count("queue_failed", repr(error))
             return False

@@ -9,7 +9,7 @@ arrays match `$in` by any element. Regular expressions are JavaScript's (see `sh
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, TypeVar
 
 from shared.conditions.comparisons import (
     ORDERS,
@@ -40,6 +40,7 @@ __all__ = [
 ]  # fmt: skip
 
 MAX_DEPTH: Final = 32
+_T = TypeVar("_T")
 
 
 def matches(condition: Mapping[str, object], attributes: Attributes, groups: Groups | None = None) -> bool:
@@ -90,13 +91,14 @@ def _negate(part: Condition) -> Condition:
     return lambda attributes, groups: not part(attributes, groups)
 
 
-def _all_of(parts: list[Condition]) -> Condition:
+def _all_of(parts: list[Callable[[_T, Groups], bool]]) -> Callable[[_T, Groups], bool]:
+    """All of several conditions, or all tests of one value."""
     if len(parts) == 1:
         return parts[0]
     if len(parts) == 2:
         first, second = parts
-        return lambda attributes, groups: first(attributes, groups) and second(attributes, groups)
-    return lambda attributes, groups: all(part(attributes, groups) for part in parts)
+        return lambda value, groups: first(value, groups) and second(value, groups)
+    return lambda value, groups: all(part(value, groups) for part in parts)
 
 
 def _any_of(parts: list[Condition]) -> Condition:
@@ -140,18 +142,9 @@ def _look_up(value: object, keys: list[str]) -> object:
 def _compile_value(condition: object, path: str, depth: int, *, insensitive: bool) -> Test:
     _refuse_depth(depth, path)
     if isinstance(condition, Mapping) and _is_operators(condition):
-        return _all_tests([_compile_operator(str(op), each, f"{path}.{op}", depth) for op, each in condition.items()])
+        return _all_of([_compile_operator(str(op), each, f"{path}.{op}", depth) for op, each in condition.items()])
     _refuse_deep(condition, path, depth)
     return equal_to(condition, insensitive=insensitive)
-
-
-def _all_tests(tests: list[Test]) -> Test:
-    if len(tests) == 1:
-        return tests[0]
-    if len(tests) == 2:
-        first, second = tests
-        return lambda value, groups: first(value, groups) and second(value, groups)
-    return lambda value, groups: all(test(value, groups) for test in tests)
 
 
 def _is_operators(condition: Mapping[str, object]) -> bool:
