@@ -19,7 +19,7 @@ from origin.train import Model, TouchpointModel
 from shared.errors import InvalidSnapshot
 from shared.posterior import LEVELS
 from shared.records import HOUR_MS
-from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Pointer, Snapshot, write_snapshot
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, TRAINED_KEY, Pointer, Snapshot, write_snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -51,10 +51,11 @@ def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
         for cell, values in trained.cells.items():
             records[f"cell:{name}:{cell}"] = dict(values)
     header = _header(config, model)
-    content = json.dumps([{**header, "trained": None}, records], sort_keys=True)
+    content = json.dumps([header, records], sort_keys=True)
     version = f"{name_moment(now_ms)}-{sha256(content.encode()).hexdigest()[:12]}"
     try:
-        return version, write_snapshot({"version": version, "created_ms": now_ms, **header}, records)
+        described = {"version": version, "created_ms": now_ms, **header}
+        return version, write_snapshot(described, records, _describe_training(model))
     except InvalidSnapshot as error:
         raise PublishError(f"the snapshot would not be readable at the edge: {error}") from error
 
@@ -124,9 +125,14 @@ def _find_damage(client: KvClient, version: str, text: str) -> str | None:
         return f"the key {key} held what is no snapshot ({error})"
     if found != version:
         return f"the key {key} held the version {found}"
-    if sorted(stored.split("\n")[1:]) != sorted(text.split("\n")[1:]):  # the hash of the content is in the version
+    if _decisive_lines(stored) != _decisive_lines(text):  # the hash of the content is in the version
         return f"the key {key} held other records than its version names"
     return None
+
+
+def _decisive_lines(text: str) -> list[str]:
+    """The records that decisions rest on."""
+    return sorted(line for line in text.split("\n")[1:] if not line.startswith(f"{TRAINED_KEY}\t"))
 
 
 def _point(client: KvClient, pointer: Pointer) -> int:
@@ -244,11 +250,14 @@ def _header(config: Config, model: Model) -> dict[str, object]:
         "has_profiles": any(
             _finest_level(each, model.touchpoints[name]) == "individual" for name, each in config.touchpoints.items()
         ),
-        "trained": {
-            "as_of_ms": model.as_of_ms,
-            "first_ms": model.first_ms,
-            "last_ms": model.last_ms,
-            "sources": model.sources,
-            "levels": {name: [each.level, each.reason] for name, each in model.touchpoints.items()},
-        },
+    }
+
+
+def _describe_training(model: Model) -> dict[str, object]:
+    return {
+        "as_of_ms": model.as_of_ms,
+        "first_ms": model.first_ms,
+        "last_ms": model.last_ms,
+        "sources": model.sources,
+        "levels": {name: [each.level, each.reason] for name, each in model.touchpoints.items()},
     }

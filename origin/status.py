@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Any
 
 from origin.errors import PublishError
 from origin.kv import KvClient
@@ -49,10 +50,9 @@ def read_status(client: KvClient) -> Status | None:
     if text is None:
         raise PublishError(f"{POINTER_KEY} names {version}, which KV does not hold; run usher publish")
     snapshot = Snapshot.from_text(text)
-    first, *records = text.splitlines()
-    trained = json.loads(first).get("trained", {})
+    trained: Mapping[str, Any] = snapshot.trained
     cells = []
-    for line in records:
+    for line in text.splitlines()[1:]:
         kind, _, rest = line.partition("\t")[0].partition(":")
         if kind == "cell":
             cells.append(_describe(snapshot, *rest.split(":", 2)))

@@ -36,10 +36,7 @@ def find_variant_problems(place: Place, touchpoint: Mapping[str, object], *, has
         yield from _find_bound_problems((*place, "variants", i), variant)
     default = touchpoint.get("default")
     yield from _find_default_problems(place, default, list(first))
-    bare = [i for i, variant in variants if "html" not in variant and variant.get("name") != default]
-    for i in bare if default in first else bare[1:]:  # one of them may be what a misspelt default means
-        text = 'is missing, and only the default variant may go without; write html = "<p>…</p>"'
-        yield Problem((*place, "variants", i, "html"), text)
+    yield from _find_bare_problems(place, variants, default, is_slate=_has_slate(touchpoint))
     tags = [tuple(_texts(variant.get("interests"))) for _, variant in variants]
     yield from _find_interest_problems(place, touchpoint, tags, has_interest=has_interest)
     yield from _find_slot_problems(place, touchpoint, len(listed))
@@ -153,6 +150,25 @@ def _find_contradictions(
         )
     except Unsatisfiable as error:
         yield Problem((*place, "interest_share"), f"{error}; lower the share, or change those")
+
+
+def _find_bare_problems(
+    place: Place, variants: Sequence[tuple[int, Mapping[str, object]]], default: object, *, is_slate: bool
+) -> Iterator[Problem]:
+    """Only the default may leave its HTML out, and where several are shown at once not even that."""
+    bare = [i for i, variant in variants if "html" not in variant and (is_slate or variant.get("name") != default)]
+    if not is_slate and default not in [variant.get("name") for _, variant in variants]:
+        bare = bare[1:]  # one of them may be what a misspelt default means
+    text = (
+        "where several are shown at once, each needs its own" if is_slate else "only the default variant may go without"
+    )
+    for i in bare:
+        yield Problem((*place, "variants", i, "html"), f'is missing, and {text}; write html = "<p>…</p>"')
+
+
+def _has_slate(touchpoint: Mapping[str, object]) -> bool:
+    slots = touchpoint.get("slots", 1)
+    return isinstance(slots, int) and slots > 1
 
 
 def _find_slot_problems(place: Place, touchpoint: Mapping[str, object], count: int) -> Iterator[Problem]:

@@ -23,9 +23,10 @@ SMALLEST: Final = 1e-9
 ROUNDING: Final = 1e-12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Constrained:
-    """The served distribution, and which rules had to be relaxed for it: of `floors`, `caps`, `interest_share`."""
+    """The served distribution, and which rules had to be relaxed for it: of `floors`, `caps`, `interest_share`. Nobody
+    changes it; frozen it would be slow to make."""
 
     probabilities: tuple[float, ...]
     relaxations: tuple[str, ...]
@@ -66,7 +67,7 @@ def constrain(
         served = _project(weights, floors, caps, 1.0)
     if share > 0.0 and outside:
         _raise_outside(served, weights, floors, caps, outside, share, relaxations)
-    return Constrained(probabilities=tuple(served), relaxations=tuple(relaxations))
+    return Constrained(tuple(served), tuple(relaxations))
 
 
 def refuse_unsatisfiable(

@@ -17,7 +17,7 @@ exactly, 80 take 24 and 67; every factor of ten between the spreads adds about 1
 from __future__ import annotations
 
 from bisect import bisect_left
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
 from math import fsum, sqrt
 from operator import mul
@@ -26,8 +26,8 @@ from typing import Final
 from shared.normal_tables import HIGHEST, LOWEST, look_up
 from shared.numbers import ln, normal_cdf, normal_density
 
-# Φ(z) and φ(z)/Φ(z) at z = start + slope · node.
-Evaluate = Callable[[float, float, Sequence[float]], tuple[list[float], list[float]]]
+# Multiplies a product by Φ(z) at z = start + slope · node, and returns φ(z)/Φ(z) there.
+Evaluate = Callable[[MutableSequence[float], float, float, Sequence[float]], list[float]]
 # A variant that can win: z at the start of the grid, its slope in the nodes, the node where F counts as 1, its index.
 Rival = tuple[float, float, float, int]
 
@@ -96,13 +96,12 @@ def _integrate(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list
     found = []
     dropped = 0
     for start, slope, end, i in rivals:
-        count = bisect_left(nodes, end)
-        below, rates = rule.evaluate(start, slope, nodes[:count])
-        product[:count] = map(mul, product, below)
+        rates = rule.evaluate(product, start, slope, nodes[: bisect_left(nodes, end)])
         found.append((i, slope, dropped, rates))
-        while product[0] < rule.negligible:
-            del product[0], nodes[0]
-            dropped += 1
+        if product[0] < rule.negligible:
+            gone = bisect_left(product, rule.negligible)
+            del product[:gone], nodes[:gone]
+            dropped += gone
     for i, slope, already, rates in found:
         # fsum rounds the exact sum once: the same bits in every version of Python.
         shares[i] = slope * fsum(map(mul, product, rates[dropped - already :]))
@@ -117,19 +116,21 @@ def _find_rivals(means: Sequence[float], sds: Sequence[float], rule: Rule) -> li
     1e6 − 4e-12, would be rounded to the mean.
     """
     ordered = sorted(zip(means, sds, range(len(means)), strict=True), reverse=True)
-    span = rule.below
+    span, above = rule.below, rule.above
     top, top_sd, _ = ordered[0]
     for mean, sd, _ in ordered:
         if mean - top > span * (sd - top_sd):
             top, top_sd = mean, sd
     able = []
+    least = top_sd
     for mean, sd, i in ordered:
         start = ((top - mean) - span * top_sd) / sd
-        if start < rule.above:
+        if start < above:
             # Below −span it can only be by rounding.
             able.append((start if start > -span else -span, sd, i))
-    unit = span * min([sd for _, sd, _ in able])
-    return [(start, unit / sd, (rule.above - start) * sd / unit, i) for start, sd, i in able]
+            least = min(least, sd)
+    unit = span * least
+    return [(start, unit / sd, (above - start) * sd / unit, i) for start, sd, i in able]
 
 
 def _place_nodes(reach: float, count: int, growth: float) -> tuple[list[float], list[float]]:
@@ -149,10 +150,14 @@ def _place_nodes(reach: float, count: int, growth: float) -> tuple[list[float], 
     return nodes, weights
 
 
-def _evaluate(start: float, slope: float, nodes: Sequence[float]) -> tuple[list[float], list[float]]:
-    scores = [start + slope * node for node in nodes]
-    below = [normal_cdf(z) for z in scores]
-    return below, [normal_density(z) / f for z, f in zip(scores, below, strict=True)]
+def _evaluate(product: MutableSequence[float], start: float, slope: float, nodes: Sequence[float]) -> list[float]:
+    rates = []
+    for i, node in enumerate(nodes):
+        z = start + slope * node
+        f = normal_cdf(z)
+        product[i] *= f
+        rates.append(normal_density(z) / f)
+    return rates
 
 
 # The largest errors that a search for bad cases, 3 to 80 variants, found: 2e-10 and 5e-5.

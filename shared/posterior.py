@@ -16,11 +16,11 @@ LARGEST: Final = 1e6
 LEAST_SD: Final = 1e-12
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Posterior:
     """Means and standard deviations of a touchpoint's variants, in the variants' order, at a level (`name` is the
     cluster's or the segment's, empty elsewhere), and the Thompson probabilities they imply where they were published;
-    empty means that they are integrated live."""
+    empty means that they are integrated live. Nobody changes it; frozen it would be slow to make."""
 
     level: str
     name: str
@@ -57,4 +57,4 @@ def shift_posterior(posterior: Posterior, shift: Shift, values: Sequence[float])
                 variance += x * row[j] * y
         means.append(mean)
         sds.append(sqrt(sd * sd + variance) if variance > 0.0 else sd)
-    return Posterior(level=posterior.level, name=posterior.name, means=tuple(means), sds=tuple(sds), probabilities=())
+    return Posterior(posterior.level, posterior.name, tuple(means), tuple(sds), ())

@@ -20,9 +20,10 @@ FORMAT: Final = 1
 PROFILE_KEY: Final = "profile:"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class ProfileHeader:
-    """Whose profile it is, its version and age, the person's cluster (empty: none), and attributes for conditions."""
+    """Whose profile it is, its version and age, the person's cluster (empty: none), and attributes for conditions.
+    Nobody changes it; frozen it would be slow to make."""
 
     unit: str
     version: str
@@ -61,12 +62,9 @@ class Profile:
             if line is not None:
                 place = f"{touchpoint}.{model}"
                 reader = Reader(_load(line, place), place, InvalidProfile)
+                means = reader.numbers("means", length=count, low=-LARGEST, high=LARGEST)
                 return Posterior(
-                    level="individual",
-                    name="",
-                    means=reader.numbers("means", length=count, low=-LARGEST, high=LARGEST),
-                    sds=reader.numbers("sds", length=count, low=LEAST_SD, high=LARGEST),
-                    probabilities=(),
+                    "individual", "", means, reader.numbers("sds", length=count, low=LEAST_SD, high=LARGEST), ()
                 )
         return None
 

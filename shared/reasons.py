@@ -7,8 +7,10 @@ features) and from nothing else; names on the sensitive list never get this far.
 from __future__ import annotations
 
 from collections.abc import Mapping
+from math import fsum
 from typing import Final
 
+from shared.constraints import ROUNDING
 from shared.distribution import Distribution
 from shared.features import find_attribute, path_of
 from shared.records import Phrase, Touchpoint
@@ -16,6 +18,7 @@ from shared.situation import Situation
 
 REASONS: Final[Mapping[str, str]] = {
     "explored": "every alternative is shown to some visitors, so that we learn how well it does",
+    "diverse": "some of what you see is always from outside what you usually look at",
     "targeted": "it is meant for visits like this one",
     "session": "of what you did during this visit",
     "individual": "of what you liked on earlier visits",
@@ -38,13 +41,15 @@ def say(reason: str, phrase: str = "") -> str:
 def give_reason(place: Touchpoint, position: int, distribution: Distribution, situation: Situation) -> tuple[str, str]:
     """Return code and sentence for the variant at a position of the distribution that was drawn.
 
-    The most particular reason counts: that it is shown to learn, that it is meant for such visits, what the session
-    shifted most in its favour, and then the level that its posterior comes from.
+    The most particular reason counts: that it is shown to learn, or for the share of other interests, that it is meant
+    for such visits, what the session shifted most in its favour, and then the level that its posterior comes from.
     """
     index = distribution.eligible[position]
     variant = place.variants[index]
     if distribution.thompson[position] < variant.floor == distribution.probabilities[position]:
         return "explored", say("explored")
+    if distribution.outside and distribution.outside[position] and _is_raised(distribution, position):
+        return "diverse", say("diverse")
     if variant.condition is not None:
         return "targeted", say("targeted", variant.because)
     if distribution.values and place.shift is not None:
@@ -57,6 +62,16 @@ def give_reason(place: Touchpoint, position: int, distribution: Distribution, si
     if level == "segment":
         return level, say(level, situation.segments[0].because)
     return level, say(level)
+
+
+def _is_raised(distribution: Distribution, position: int) -> bool:
+    """Whether a variant of another interest is likelier because a share is kept for all of those."""
+    others = [i for i, is_outside in enumerate(distribution.outside) if is_outside]
+    thompson, served = distribution.thompson, distribution.probabilities
+    return (
+        served[position] > thompson[position] + ROUNDING
+        and fsum([served[i] for i in others]) > fsum([thompson[i] for i in others]) + ROUNDING
+    )
 
 
 def _strongest(names: tuple[str, ...], weights: tuple[float, ...], values: tuple[float, ...]) -> str | None:

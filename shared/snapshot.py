@@ -2,7 +2,8 @@
 
 Its text form is one JSON document a line, so that a request parses only what it needs: the first line is the header,
 each further line a key, a tab, and the record of one touchpoint (`touchpoint:hero`) or one cell of posteriors
-(`cell:hero:segment:vip`). Records are parsed when first asked for, and then kept.
+(`cell:hero:segment:vip`); the last may say what it was trained on (`trained`), which no decision reads. Records are
+parsed when first asked for, and then kept.
 """
 
 from __future__ import annotations
@@ -25,6 +26,8 @@ LONGEST_PATH: Final = 200
 # Where the edge finds what was published.
 POINTER_KEY: Final = "current"
 SNAPSHOT_KEY: Final = "snapshot:"
+# The record that says what a snapshot was trained on.
+TRAINED_KEY: Final = "trained"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,14 +79,15 @@ class Snapshot:
         """Read a snapshot from its text form; only the header is parsed."""
         first, _, rest = text.partition("\n")
         data = _load(first, "header")
-        lines = {}
-        for line in rest.removesuffix("\n").split("\n") if rest else ():
-            key, tab, record = line.partition("\t")
-            if not tab:
-                raise InvalidSnapshot("records", f"a line without a key: {line[:40]!r}")
-            if key in lines:
-                raise InvalidSnapshot(key, "stands there twice")
-            lines[key] = record
+        pairs = [line.split("\t", 1) for line in rest.removesuffix("\n").split("\n")] if rest else []
+        try:
+            lines = dict(pairs)
+        except ValueError:
+            line = next(pair[0] for pair in pairs if len(pair) == 1)
+            raise InvalidSnapshot("records", f"a line without a key: {line[:40]!r}") from None
+        if len(lines) != len(pairs):
+            keys = [key for key, _ in pairs]
+            raise InvalidSnapshot(next(key for key in keys if keys.count(key) > 1), "stands there twice")
         header, records = read_header(data)
         if records != len(lines):
             raise InvalidSnapshot("header.records", f"{records} records were published, {len(lines)} arrived")
@@ -100,6 +104,12 @@ class Snapshot:
             found = read_touchpoint(name, _load(self._lines[key], key))
             self._touchpoints[name] = found
         return found
+
+    @property
+    def trained(self) -> Mapping[str, object]:
+        """What it was trained on, as the origin noted it; empty where it did not. Raises InvalidSnapshot."""
+        line = self._lines.get(TRAINED_KEY)
+        return Reader(_load(line, TRAINED_KEY), TRAINED_KEY, InvalidSnapshot).data if line is not None else {}
 
     def cell(self, touchpoint: str, level: str, name: str) -> Posterior | None:
         """The posteriors of a touchpoint at a level (`cluster` or `segment` with its name, `global` with an empty one),
@@ -141,14 +151,20 @@ class Snapshot:
         self._kept[key] = value
 
 
-def write_snapshot(header: Mapping[str, object], records: Mapping[str, Mapping[str, object]]) -> str:
-    """Return the text form of a header and its records (`touchpoint:…` and `cell:…`), checked by reading it back.
+def write_snapshot(
+    header: Mapping[str, object],
+    records: Mapping[str, Mapping[str, object]],
+    trained: Mapping[str, object] | None = None,
+) -> str:
+    """Return the text form of a header and its records (`touchpoint:…` and `cell:…`), checked by reading it back, and
+    of what they were trained on.
 
     Raises InvalidSnapshot where a reader would.
     """
     try:
-        lines = [_dump({"format": FORMAT, **header, "records": len(records)})]
-        lines.extend(f"{key}\t{_dump(record)}" for key, record in records.items())
+        noted = {} if trained is None else {TRAINED_KEY: trained}
+        lines = [_dump({"format": FORMAT, **header, "records": len(records) + len(noted)})]
+        lines.extend(f"{key}\t{_dump(record)}" for key, record in {**records, **noted}.items())
     except ValueError as error:
         raise InvalidSnapshot("", f"cannot be written as JSON: {error}") from error
     text = "\n".join(lines) + "\n"

@@ -311,6 +311,7 @@ interest_slots = [3, 2]
 levels = { finest = "cluster", individual_ttl_h = 1.5, cluster_ttl_h = 24 }
 [[touchpoints.hero.variants]]
 name = "house"
+html = "<p>house</p>"
 [[touchpoints.hero.variants]]
 name = "craft"
 html = "<b>craft</b>"

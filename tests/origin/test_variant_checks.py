@@ -28,6 +28,7 @@ levels = { finest = "cluster", cluster_min_people = 500, require_gain = false }
 learning = { min_person_decisions = 9, evaluation_days = 7 }
 [[touchpoints.hero.variants]]
 name = "house"
+html = "<p>house</p>"
 floor = 0.1
 [[touchpoints.hero.variants]]
 name = "coats"
@@ -82,7 +83,7 @@ def test_everything_that_may_be_said_is_read(tmp_path: Path) -> None:
     assert hero.levels == LevelsConfig(finest="cluster", cluster_min_people=500, require_gain=False)
     assert (hero.learning.min_person_decisions, hero.learning.evaluation_days) == (9, 7)
     house, coats, shoes = hero.expanded_variants
-    assert house == VariantConfig(name="house", floor=0.1)
+    assert house == VariantConfig(name="house", html="<p>house</p>", floor=0.1)
     assert coats.interests == ("coats", "tailoring")
     assert (coats.cap, coats.min_impressions, coats.because) == (0.4, 500, "you like coats")
     assert coats.shifts == {"session.referral=search": ShiftConfig(mean=0.4, sd=0.2)}
@@ -152,6 +153,12 @@ MISTAKES = [
         "mean = 0.4, ",
         "mean = 0.4, std = 1, ",
         'variants[1].shifts."session.referral=search".std: is not a known key; write sd',
+    ),
+    (
+        'html = "<p>house</p>"\n',
+        "",
+        "variants[0].html: is missing, and where several are shown at once, each needs its own; write html = "
+        '"<p>…</p>"',
     ),
     ("slots = 3", "slots = 4", "slots: 4 are more than the 3 variants; write at most 3"),
     ("[3, 1]", "[3, 0]", "interest_slots: 0 is no position of a list of 3; write numbers from 1 to 3"),

@@ -32,6 +32,13 @@ def explored() -> Decision:
     return next(each for k in range(99) if (each := ask(site, f"u-{k}")).variant == "a")
 
 
+def diverse() -> Decision:
+    shoes = place(variant("a", interests=["shoes"]), variant("b", interests=["coats"]), interest_share=0.5)
+    site = publish_hero(shoes, cells=SURE_OF_B, interest="session.preferences.topic")
+    known = Session(started_ms=5, preferences={"topic": "coats"})
+    return next(each for k in range(99) if (each := ask(site, f"u-{k}", session=known)).variant == "a")
+
+
 def targeted() -> Decision:
     phone = variant("a", condition={"device": "mobile"}, because="it is made for small screens")
     return ask(publish_hero(place(phone, "b"), cells={"global:": cell([9.0, 0.0])}))
@@ -79,6 +86,7 @@ def holdout() -> Decision:
 
 MADE: dict[str, Callable[[], Decision]] = {
     "explored": explored,
+    "diverse": diverse,
     "targeted": targeted,
     "session": lambda: of_session(Session(started_ms=5)),
     "individual": lambda: individual({}),
@@ -105,6 +113,13 @@ def test_a_variant_shown_to_learn_is_explored_and_a_likely_one_is_not() -> None:
     site = publish_hero(place(variant("a", floor=0.5), variant("b", floor=0.5)), cells=SURE_OF_B)
     reasons = {(each.variant, each.reason) for k in range(60) for each in [ask(site, f"u-{k}")]}
     assert reasons == {("a", "explored"), ("b", "global")}
+
+
+def test_other_interests_are_no_reason_where_they_would_have_had_their_share_anyway() -> None:
+    listed = place(variant("a", interests=["shoes"]), variant("b", interests=["coats"]), interest_share=0.5)
+    site = publish_hero(listed, cells=SURE_OF_B, interest="session.preferences.topic")
+    known = Session(started_ms=5, preferences={"topic": "shoes"})
+    assert {ask(site, f"u-{k}", session=known).reason for k in range(60)} == {"global"}
 
 
 def test_a_targeted_variant_tells_whom_it_is_for() -> None:

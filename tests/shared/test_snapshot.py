@@ -42,6 +42,14 @@ def test_numbers_survive_the_text_form_to_the_last_bit(site_header: Record, site
     assert [list(cell.means), list(cell.sds), list(cell.probabilities)] == list(published.values())
 
 
+def test_what_a_snapshot_was_trained_on_is_noted_in_it(site_header: Record, site_records: Records) -> None:
+    text = write_snapshot(site_header, site_records, {"as_of_ms": 5})
+    assert Snapshot.from_text(text).trained == {"as_of_ms": 5}
+    assert Snapshot.from_text(write_snapshot(site_header, site_records)).trained == {}
+    cut = Snapshot.from_text(text.replace('"as_of_ms":5}', "", 1))
+    assert message_of(lambda: cut.trained).startswith("trained: is not JSON")
+
+
 def test_a_variant_is_found_by_its_name(site: Snapshot) -> None:
     hero = site.touchpoint("hero")
     assert [hero.index_of(name) for name in ("house", "craft", "gone")] == [0, 2, None]

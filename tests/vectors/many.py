@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from hashlib import sha256
 
-from shared.decision import Decision, decide
+from shared.decision import Decision, decide, freeze
 from shared.policy import thompson_probabilities
 from shared.profile import Profile, write_profile
 from shared.session import REFERRALS, Session
@@ -59,20 +59,27 @@ def digest_decisions(first: int, count: int) -> str:
         name = TURNS[number % len(TURNS)]
         # Individual scores are integrated anew each time, so only one visitor in five has any.
         profile = profiles[number // 5 % 20] if number % 5 == 0 else None
-        digest.update(_line(decide(name, _situate(snapshot, profile, number))).encode())
+        decision = decide(name, _situate(snapshot, profile, number))
+        digest.update(_line(decision).encode())
+        if number % 3 == 0:
+            # The same visitor comes again, perhaps more eager by now, so that some are repeated and others redrawn.
+            again = decide(name, _situate(snapshot, profile, number, later=number % 5), freeze(decision))
+            digest.update(_line(again).encode())
     return digest.hexdigest()
 
 
 def _line(decision: Decision) -> str:
     shares = (decision.propensity, *decision.probabilities, *decision.slate_propensities)
     words = (decision.variant, decision.level, decision.cell, decision.reason, *decision.relaxations, *decision.slate)
+    if not decision.randomised:
+        words += ("repeat",)
     return " ".join((*words, *[share.hex() for share in shares])) + "\n"
 
 
-def _situate(snapshot: Snapshot, profile: Profile | None, number: int) -> Situation:
+def _situate(snapshot: Snapshot, profile: Profile | None, number: int, later: int = 0) -> Situation:
     session = Session(
         started_ms=NOW_MS - number % 1_000,
-        views=1 + number % 9,
+        views=1 + number % 9 + later,
         visits=1 + number // 7 % 4,
         referral=REFERRALS[number // 11 % len(REFERRALS)],
         preferences={"topic": TOPICS[number // 13 % 3]} if number % 3 else {},
