@@ -7,7 +7,7 @@ path of a number or flag, or `path=value`, which is 1 where the attribute is tha
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from difflib import get_close_matches
 from typing import Final
 
@@ -18,8 +18,18 @@ from shared.session import REFERRALS
 BUILT_IN_ATTRIBUTES: Final = ("path", "device", "language", "referrer")
 NAMESPACES: Final = ("session", "profile")
 PREFERENCES: Final = "session.preferences"
-NUMBERS: Final = ("session.views", "session.visits", "session.intent")
-SESSION_ATTRIBUTES: Final = (*NUMBERS, "session.referral", PREFERENCES)
+NUMBERS: Final = (
+    "session.views", "session.visits", "session.intent", "session.away_days", "session.engaged_s", "session.depth",
+    "session.pages_read", "session.earlier.views", "session.earlier.engaged_s", "session.earlier.pages_read",
+)  # fmt: skip
+# Below each of these stands a number for every category.
+COUNTS: Final = (
+    "session.categories", "session.read", "session.interests", "session.earlier.categories", "session.earlier.read",
+)  # fmt: skip
+# Their values are categories, and pairs of them as in `pricing>case-study`.
+LISTS: Final = ("session.recent_categories", "session.bigrams")
+TOP: Final = "session.top_category"
+SESSION_ATTRIBUTES: Final = (*NUMBERS[:3], "session.referral", PREFERENCES, *NUMBERS[3:], *LISTS, TOP, *COUNTS)
 # The attributes whose values are known beforehand.
 VALUES: Final[Mapping[str, tuple[str, ...]]] = {
     "device": ("mobile", "tablet", "desktop"),
@@ -42,8 +52,14 @@ def referenced_paths(condition: object) -> set[str]:
     return paths
 
 
+def category_paths(categories: Iterable[str]) -> list[str]:
+    """The paths of what the session counts by category, to be known beside the request's own attributes."""
+    return [f"{root}.{name}" for name in categories for root in COUNTS]
+
+
 def find_path_problem(path: str, known: Sequence[str]) -> str | None:
-    """Say what is wrong with the path of an attribute, and what to write, or None. `known` are the request's own."""
+    """Say what is wrong with the path of an attribute, and what to write, or None. `known` are the request's own and
+    the paths of the configured categories."""
     if is_sensitive(path):
         return f"reads {show(path)}, which is on the sensitive list; decide without it"
     top, _, below = path.partition(".")
@@ -52,9 +68,15 @@ def find_path_problem(path: str, known: Sequence[str]) -> str | None:
     if top in NAMESPACES:
         if path in SESSION_ATTRIBUTES or (path.startswith(f"{PREFERENCES}.") and all(path.split("."))):
             return None
+        if path in known:
+            return None
+        root, _, name = path.rpartition(".")
+        if root in COUNTS:
+            return f"reads {show(path)}, and there is no such category; {_suggest_category(root, name, known)}"
         return f"reads {show(path)}, which is no attribute; write {_suggest_below(top, below)}"
     if top not in known:
-        remedy = f"write {suggest(top, [*known, *NAMESPACES])}, or add [attributes.{show_key(top)}]"
+        own = [each for each in known if "." not in each]
+        remedy = f"write {suggest(top, [*own, *NAMESPACES])}, or add [attributes.{show_key(top)}]"
         return f"reads {show(top)}, which is no attribute; {remedy}"
     return None
 
@@ -68,13 +90,17 @@ def find_feature_problem(name: str, known: Sequence[str], *, is_counted: bool) -
     problem = find_path_problem(path, known)
     if problem is not None:
         return problem
-    is_text = path in VALUES or path.partition(".")[0] in known
-    if equals and path in NUMBERS:
+    is_text = path in (*VALUES, *LISTS, TOP) or path.partition(".")[0] in known
+    if equals and (path in NUMBERS or path.rpartition(".")[0] in COUNTS):
         return f"{show(path)} is a number, and what stands after = is compared with texts; write {show(path)}"
     if equals and path in VALUES and value not in VALUES[path]:
         return f"{show(path)} is never {show(value)}; write {suggest(value, VALUES[path])} after ="
     if (equals and not value) or path == PREFERENCES:
         return f"{show(name)} names no value; write it as in {_example(path)}"
+    if path in COUNTS:
+        return f"{show(name)} names no category; write it as in {show(f'{path}.{_any_category(known)}')}"
+    if equals and path in (*LISTS, TOP):
+        return _find_value_problem(path, value, known)
     if is_counted and is_text and not equals:
         return f"{show(path)} is a text, which counts as 0; write it as in {_example(path)}"
     return None
@@ -83,7 +109,7 @@ def find_feature_problem(name: str, known: Sequence[str], *, is_counted: bool) -
 def find_interest_problem(path: str, known: Sequence[str]) -> str | None:
     """Say what is wrong with the path of the visitor's primary interest, and what to write, or None."""
     problem = find_path_problem(path, known)
-    if problem is None and (path in NUMBERS or path == PREFERENCES):
+    if problem is None and (path in (*NUMBERS, *COUNTS, *LISTS, PREFERENCES) or path.rpartition(".")[0] in COUNTS):
         return f'{show(path)} is no text; write the path of one, such as "session.preferences.topic"'
     return problem
 
@@ -96,6 +122,32 @@ def find_phrase_problem(text: str) -> str | None:
     return None
 
 
+def _find_value_problem(path: str, value: str, known: Sequence[str]) -> str | None:
+    """What is wrong with a category, or a pair of them, that an attribute is compared with."""
+    names = value.split(">") if path == "session.bigrams" else [value]
+    if path == "session.bigrams" and len(names) != 2:
+        return f"{show(value)} is no pair of categories; write it as in {_example(path)}"
+    for name in names:
+        if f"{COUNTS[0]}.{name}" not in known:
+            return f"{show(name)} is no category of this file; {_suggest_category('', name, known)}"
+    return None
+
+
+def _categories(known: Sequence[str]) -> list[str]:
+    return [path.removeprefix(f"{COUNTS[0]}.") for path in known if path.startswith(f"{COUNTS[0]}.")]
+
+
+def _any_category(known: Sequence[str]) -> str:
+    return next(iter(_categories(known)), "pricing")
+
+
+def _suggest_category(root: str, name: str, known: Sequence[str]) -> str:
+    """What may have been meant by a category that there is not; below a root as a path."""
+    there = [f"{root}.{each}" if root else each for each in _categories(known)]
+    add = f"add [categories.{show_key(name)}]"
+    return f"write {suggest(f'{root}.{name}' if root else name, there)}, or {add}" if there else add
+
+
 def _suggest_below(top: str, below: str) -> str:
     """What may have been meant below a namespace."""
     choices = SESSION_ATTRIBUTES if top == "session" else ("profile.decisions", "profile.rewards", "profile.days")
@@ -106,4 +158,8 @@ def _suggest_below(top: str, below: str) -> str:
 def _example(path: str) -> str:
     if path == PREFERENCES:
         return show("session.preferences.topic=coats")
+    if path == "session.bigrams":
+        return show("session.bigrams=pricing>case-study")
+    if path in (*LISTS, TOP):
+        return show(f"{path}=pricing")
     return show(f"{path}={VALUES[path][1] if path in VALUES else 'value'}")

@@ -3,21 +3,25 @@
 from __future__ import annotations
 
 import json
-import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from origin.errors import OriginError
-from shared.errors import UsherError
+from origin.events_cli import events
+from origin.terminal import locked_lake as _lake
+from origin.terminal import out
+from origin.terminal import print_errors as _print_errors
+from origin.terminal import reported as _reported
+from origin.terminal import settings_of_environment as _settings
+from origin.terminal import show_time as _time
 
 if TYPE_CHECKING:
     from origin.config import Config
@@ -30,7 +34,9 @@ app = typer.Typer(
     name="usher", help="Personalisation decided at the edge.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
 )  # fmt: skip
-out = Console(highlight=False, soft_wrap=True)
+identity = typer.Typer(help="Who belongs together: show it, or import what another system knows.", no_args_is_help=True)
+app.add_typer(identity, name="identity")
+app.add_typer(events, name="events")
 
 ConfigOption = Annotated[Path, typer.Option("--config", "-c", help="the configuration", envvar="USHER_CONFIG")]
 AsOfOption = Annotated[
@@ -40,11 +46,24 @@ CONFIG = Path("usher.toml")
 
 
 @app.command()
-def schema() -> None:
-    """Print the JSON Schema of usher.toml, for editors."""
+def schema(
+    events: Annotated[bool, typer.Option("--events", help="of the events that are sent, instead")] = False,
+    openapi: Annotated[bool, typer.Option("--openapi", help="the event API as OpenAPI 3.1, instead")] = False,
+    plan: Annotated[
+        Path | None, typer.Option("--plan", help="with the goals, events and questions of this usher.toml")
+    ] = None,
+) -> None:
+    """Print the JSON Schema of usher.toml, for editors, or that of events, for a site's developers."""
     from origin.config import config_json_schema
+    from origin.event_api import describe_api
+    from origin.event_config import make_plan
+    from origin.event_schema import event_json_schema
 
-    print(json.dumps(config_json_schema(), indent=2))  # noqa: T201 - plain JSON on purpose
+    with _reported():
+        planned = None if plan is None else make_plan(_load(plan))
+        describe = describe_api if openapi else event_json_schema
+        described = describe(planned) if events or openapi else config_json_schema()
+    print(json.dumps(described, indent=2, ensure_ascii=False))  # noqa: T201 - plain JSON on purpose
 
 
 @app.command()
@@ -89,6 +108,26 @@ def pull() -> None:
 
 
 @app.command()
+def compact(
+    remove: Annotated[
+        bool, typer.Option("--remove", help="then remove the lake's own copies of the objects; the bucket keeps its")
+    ] = False,
+) -> None:
+    """Turn the events that were pulled into Parquet by day, each event once."""
+    with _reported(), _lake(_settings()) as lake:
+        _compact(lake, remove=remove)
+
+
+@app.command()
+def stitch(config: ConfigOption = CONFIG) -> None:
+    """Stitch visitors and users into persons, by what is new in the lake."""
+    with _reported():
+        loaded = _load(config)
+        with _lake(_settings()) as lake:
+            _stitch(loaded, lake)
+
+
+@app.command()
 def train(config: ConfigOption = CONFIG, as_of: AsOfOption = None) -> None:
     """Train posteriors on the lake."""
     with _reported():
@@ -110,11 +149,13 @@ def publish(config: ConfigOption = CONFIG) -> None:
 
 @app.command()
 def retrain(config: ConfigOption = CONFIG, as_of: AsOfOption = None) -> None:
-    """Pull, train and publish: what cron runs every day. Damaged objects are left out, and the exit code is 1."""
+    """Pull, compact, stitch, train, publish: what cron runs daily. Damaged objects are left out; the exit code is 1."""
     with _reported():
         loaded, settings = _load(config), _settings()
         with _lake(settings) as lake, _kv(settings) as client:
             is_whole = _pull(lake, settings)
+            _compact(lake)
+            _stitch(loaded, lake)
             model = _train(loaded, lake, _moment(as_of))
             _publish(loaded, model, lake, client)
     if not is_whole:
@@ -218,6 +259,36 @@ def explain(
                 print_derivation(out, derive(draw, lake))
 
 
+@identity.command("import")
+def import_graph(file: Annotated[Path, typer.Argument(help="CSV with kind_1, id_1, kind_2, id_2")]) -> None:
+    """Import an identity graph: pairs of visitors and users that another system knows to be one person."""
+    from origin.identity.importing import import_graph as take
+
+    with _reported():
+        settings = _settings()
+        key = settings.user_hash_key()
+        with _lake(settings) as lake, out.status(f"importing {escape(str(file))}"):
+            done = take(file, key, lake, _now_ms())
+    known = "" if done.is_new else " (known already)"
+    out.print(f"[green]imported[/] {done.links:,} links{known}; the next usher stitch or usher retrain judges them")
+
+
+@identity.command()
+def show(
+    wanted: Annotated[str, typer.Argument(metavar="VISITOR|USER|PERSON", help="an id; a user's own id or its hash")],
+) -> None:
+    """Print a person, its devices, and why each of them belongs to it."""
+    from origin.identity.show import find_person
+    from origin.identity.showing import print_person
+
+    with _reported():
+        settings = _settings()
+        key = None if settings.user_key is None else settings.user_hash_key()
+        with _lake(settings) as lake:
+            found = find_person(lake, wanted, key)
+    print_person(out, found)
+
+
 def main() -> None:
     """The entry point."""
     app()
@@ -226,41 +297,10 @@ def main() -> None:
 # What the commands share
 
 
-@contextmanager
-def _reported() -> Iterator[None]:
-    """Print the project's errors as one message and exit with 1."""
-    try:
-        yield
-    except (OriginError, UsherError) as error:
-        _print_errors(str(error).splitlines())
-        raise typer.Exit(1) from error
-
-
-def _print_errors(lines: Sequence[str]) -> None:
-    sys.stdout.flush()
-    for line in lines:
-        Console(stderr=True, highlight=False, soft_wrap=True).print(f"[red]error:[/] {escape(line)}")
-
-
 def _load(path: Path) -> Config:
     from origin.config import load_config
 
     return load_config(path)
-
-
-def _settings() -> Settings:
-    from origin.settings import read_settings
-
-    return read_settings()
-
-
-@contextmanager
-def _lake(settings: Settings) -> Iterator[Lake]:
-    from origin.lake import Lake
-
-    lake = Lake(settings.lake)
-    with lake.locked():
-        yield lake
 
 
 @contextmanager
@@ -284,6 +324,33 @@ def _pull(lake: Lake, settings: Settings) -> bool:
     out.print(f"[green]pulled[/] {done.objects:,} new objects with {done.lines:,} events ({done.known:,} known)")
     _print_errors(done.damaged)
     return not done.damaged
+
+
+def _compact(lake: Lake, *, remove: bool = False) -> None:
+    from origin.compact import compact as merge
+
+    with out.status("compacting"):
+        done = merge(lake, remove=remove)
+    days = f" into {len(done.days):,} day{'' if len(done.days) == 1 else 's'}" if done.days else ""
+    out.print(
+        f"[green]compacted[/] {done.objects:,} objects{days}; {done.repeated:,} copies left out"
+        + (f"; {done.removed:,} objects removed" if remove else "")
+    )
+
+
+def _stitch(config: Config, lake: Lake) -> None:
+    from origin.identity.stitch import stitch as join
+
+    with out.status("stitching"):
+        done = join(lake, config.identity, _now_ms())
+    changes = ", ".join(f"{count:,} {kind}" for kind, count in done.changes.items()) or "nothing new"
+    out.print(
+        f"[green]stitched[/] {done.visitors:,} visitors and {done.users:,} users into {done.persons:,} persons: "
+        f"{changes}"
+    )
+    refused = sum(count for outcome, count in done.outcomes.items() if outcome != "joined")
+    if refused:
+        out.print(f"[yellow]note[/] {refused:,} links are not joined, because of shared visitors or too large persons")
 
 
 def _train(config: Config, lake: Lake, as_of_ms: int) -> Model:
@@ -342,7 +409,3 @@ def _moment(text: str | None) -> int:
     if moment.tzinfo is None:
         moment = moment.replace(tzinfo=UTC)
     return int(moment.timestamp() * 1000)
-
-
-def _time(time_ms: int) -> str:
-    return f"{datetime.fromtimestamp(time_ms / 1000, UTC):%Y-%m-%d %H:%M:%S} UTC"

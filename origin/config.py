@@ -17,8 +17,10 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import ErrorDetails, core_schema
 
 from origin.catalogue import NAME, Expansion, expand_catalogue
+from origin.category_config import CATEGORY_NAME, CategoryConfig, CategoryName, find_category_problems
 from origin.config_checks import find_cross_problems, tables
 from origin.errors import ConfigError
+from origin.event_config import PROPERTY, WORD, EventConfig, GoalConfig, QuestionConfig, Word, find_event_problems
 from origin.problems import Place, Problem, explain, find_position
 from origin.touchpoint_config import (
     PAGE,
@@ -35,14 +37,20 @@ from origin.touchpoint_config import (
 
 _SLUG: Final = r"^[a-z0-9][a-z0-9-]*$"
 HEADER_NAME: Final = r"^[!#$%&'*+.^_`|~0-9A-Za-z-]+$"
+_ORIGIN: Final = r"^(https://[a-z0-9.-]+|http://(localhost|127\.0\.0\.1))(:[0-9]{1,5})?$"
 _ALLOWED: Final = {
     NAME: 'a name of letters, digits, "_", "." and "-" that begins with a letter or a digit',
     _SLUG: 'small letters, digits and "-"',
     PAGE: 'a path that begins with "/", without query and fragment',
+    PROPERTY: 'letters, digits and "_", not beginning with a digit',
+    WORD: 'letters, digits, "_" and "-"',
+    CATEGORY_NAME: 'letters, digits, "_" and "-", the first of them a letter or a digit',
     HEADER_NAME: 'the name of a header, as in "cf-ipcountry"',
+    _ORIGIN: "an origin as browsers send it: https, the host in small letters, no path",
 }
 
 Source = Annotated[str, StringConstraints(min_length=1, max_length=200)]
+Origin = Annotated[str, StringConstraints(pattern=_ORIGIN, max_length=200)]
 Weight = Annotated[float, Field(ge=-20, le=20)]
 
 
@@ -55,6 +63,8 @@ class SiteConfig(Section):
     """Share of visitors who are never personalised; lift is measured against them. 0.05 to 0.1 is recommended."""
     honour_gpc: bool = Field(default=True, examples=[True])
     """Whether Global Privacy Control (`Sec-GPC: 1`) means: the default variants, nothing stored, nothing learned."""
+    origins: tuple[Origin, ...] = Field(default=(), strict=False, examples=[["https://www.example.com"]])
+    """Other origins of yours whose pages may send events to the edge; its own pages need not be named."""
     interest: Annotated[str, StringConstraints(max_length=200)] = Field(
         default="", examples=["session.preferences.topic"]
     )
@@ -80,13 +90,6 @@ class AttributeConfig(Section):
         return None if header is None else header.lower()
 
 
-class GoalConfig(Section):
-    """An event that rewards a variant."""
-
-    window_h: float = Field(default=24.0, gt=0, examples=[24])
-    """Attribution window in hours: how long after the exposure the event still counts."""
-
-
 class SegmentConfig(Section):
     """A rule segment. A visitor belongs to the first one, in the order of the file, whose condition holds."""
 
@@ -105,6 +108,17 @@ class IntentConfig(Section):
     """By how much each feature moves the log-odds: a number times its weight, `attribute=value` once where it holds."""
 
 
+class IdentityConfig(Section):
+    """How far devices and users are stitched together into persons: what goes beyond is shared, or a runaway merge."""
+
+    users_per_visitor: int = Field(default=3, ge=1, le=1000, examples=[3])
+    """So many users may appear on one device within `window_days`; with one more it counts as shared, for good."""
+    window_days: int = Field(default=30, ge=1, le=3660, examples=[30])
+    """Length in days of the window within which the users of a device are counted."""
+    visitors_per_person: int = Field(default=20, ge=1, le=10_000, examples=[20])
+    """So many devices a person may have; what would join more is not joined."""
+
+
 class Config(Section):
     """The whole of `usher.toml`. Made by `load_config`, which also checks what the models alone cannot."""
 
@@ -114,8 +128,18 @@ class Config(Section):
     """Context attributes for conditions, beside the built-in path, device, language and referrer."""
     goals: dict[Name, GoalConfig] = Field(default={}, examples=[{"signup": {"window_h": 24}}])
     """Events that reward variants."""
+    events: dict[Name, EventConfig] = Field(default={}, examples=[{"trial_begun": {"properties": {"plan": "text"}}}])
+    """The site's own events, with their properties: what is not planned here goes to quarantine."""
+    questions: dict[Word, QuestionConfig] = Field(default={}, examples=[{"topic": {"answers": ["coats", "shoes"]}}])
+    """Questions that visitors may answer about what they like, three at most."""
+    categories: dict[CategoryName, CategoryConfig] = Field(
+        default={}, examples=[{"pricing": {"pages": ["/pricing", "/pricing/*"]}}]
+    )
+    """Categories of pages, which the state of a visit counts; the first that names a page is its category."""
     segments: dict[Name, SegmentConfig] = Field(default={}, examples=[{"mobile": {"condition": {"device": "mobile"}}}])
     """Rule segments, in order of precedence."""
+    identity: IdentityConfig = Field(default=IdentityConfig(), examples=[{"users_per_visitor": 3}])
+    """How far devices and users are stitched together into persons."""
     intent: IntentConfig | None = Field(default=None, examples=[{"weights": {"session.views": 0.2}}])
     """The live intent score."""
     phrases: dict[str, Phrase] = Field(default={}, examples=[{"session.views": "you looked at {value} pages"}])
@@ -135,7 +159,7 @@ def load_config(path: Path) -> Config:
         for name, touchpoint in tables(raw, "touchpoints")
         if isinstance(section := touchpoint.get("catalogue"), Mapping)
     }
-    problems = list(find_cross_problems(raw, expansions))
+    problems = [*find_cross_problems(raw, expansions), *find_event_problems(raw), *find_category_problems(raw)]
     config = None
     try:
         config = Config.model_validate(raw)
@@ -219,8 +243,10 @@ def _model_at(place: Place) -> type[Section] | None:
             return SiteConfig
         case ("intent",):
             return IntentConfig
-        case ("attributes" | "goals" | "segments" | "touchpoints" as section, _):
-            return _NAMED[str(section)]
+        case ("identity",):
+            return IdentityConfig
+        case (str(section), _) if section in _NAMED:
+            return _NAMED[section]
         case ("touchpoints", _, "variants", int()):
             return VariantConfig
         case ("touchpoints", _, "variants", int(), "shifts", _):
@@ -237,6 +263,9 @@ def _model_at(place: Place) -> type[Section] | None:
 _NAMED: Final[Mapping[str, type[Section]]] = {
     "attributes": AttributeConfig,
     "goals": GoalConfig,
+    "events": EventConfig,
+    "questions": QuestionConfig,
+    "categories": CategoryConfig,
     "segments": SegmentConfig,
     "touchpoints": TouchpointConfig,
 }

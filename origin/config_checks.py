@@ -14,6 +14,7 @@ from urllib.parse import quote
 from origin.attributes import (
     BUILT_IN_ATTRIBUTES,
     NAMESPACES,
+    category_paths,
     find_feature_problem,
     find_interest_problem,
     find_path_problem,
@@ -36,7 +37,12 @@ def find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Expa
     """Yield what is wrong with a parsed file beyond single fields; `expansions` are its catalogues by touchpoint."""
     yield from _find_attribute_problems(raw)
     attributes = raw.get("attributes")
-    known = [*BUILT_IN_ATTRIBUTES, *(attributes if isinstance(attributes, Mapping) else ())]
+    categories = [name for name, _ in tables(raw, "categories")]
+    known = [
+        *BUILT_IN_ATTRIBUTES,
+        *(attributes if isinstance(attributes, Mapping) else ()),
+        *category_paths(categories),
+    ]
     if "intent" not in raw:
         yield from _find_scoreless_conditions(raw)
     yield from _find_visit_problems(raw, known)
@@ -48,7 +54,7 @@ def find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Expa
     for name, touchpoint in tables(raw, "touchpoints"):
         place: Place = ("touchpoints", name)
         yield from _find_goal_problems(place, touchpoint, list(goals) if isinstance(goals, Mapping) else [])
-        yield from _find_page_problems(place, touchpoint)
+        yield from find_page_problems(place, touchpoint)
         if "catalogue" in touchpoint:
             expansion = expansions.get(name, Expansion())
             yield from find_catalogue_problems(place, touchpoint, expansion, has_interest=has_interest)
@@ -173,7 +179,7 @@ def _find_scoreless_conditions(raw: Mapping[str, object]) -> Iterator[Problem]:
             yield Problem(place, f'reads "session.intent", and there is no score; {remedy}')
 
 
-def _find_page_problems(place: Place, touchpoint: Mapping[str, object]) -> Iterator[Problem]:
+def find_page_problems(place: Place, touchpoint: Mapping[str, object]) -> Iterator[Problem]:
     """Pages that can never match, because browsers send what is not ASCII percent-encoded."""
     pages = touchpoint.get("pages")
     for i, page in enumerate(pages if isinstance(pages, list) else ()):

@@ -26,13 +26,13 @@ DAY_MS: Final = 86_400_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Counts:
-    """Decisions and rewards of one touchpoint and variant in one segment (None: in none of them), and of one unit where
-    they were counted by unit (else empty)."""
+    """Decisions and rewards of one touchpoint and variant in one segment (None: in none of them), and of one person, by
+    unit, where they were counted by person (else empty)."""
 
     touchpoint: str
     variant: str
     source: str
-    unit: str
+    person: str
     segment: str | None
     decisions: int
     rewards: float
@@ -41,10 +41,11 @@ class Counts:
 
 
 def count_decisions(
-    connection: ibis.BaseBackend, config: Config, lake: Lake, decisions: ir.Table, *, by_unit: bool = False
+    connection: ibis.BaseBackend, config: Config, lake: Lake, decisions: ir.Table, *, by_person: bool = False
 ) -> Iterator[Counts]:
-    """Count the rows of the training table. What groups of decisions have in common is counted once for each group of
-    attributes, so the same touchpoint, variant and segment may come several times."""
+    """Count the rows of the training table, with persons named where it is `by_person`. What groups of decisions have
+    in common is counted once for each group of attributes, so the same touchpoint, variant and segment may come several
+    times."""
     paths = sorted(
         path
         for path in set().union(*(referenced_paths(each.condition) for each in config.segments.values()))
@@ -54,7 +55,7 @@ def count_decisions(
     if any(path.partition(".")[0] == "profile" for path in paths):
         decisions = _join_profiles(connection, lake, decisions)
     keyed = decisions.mutate(**{f"attribute_{i}": _read_path(decisions, path) for i, path in enumerate(paths)})
-    keys = ["touchpoint", "variant", "source", *(["unit"] if by_unit else [])]
+    keys = ["touchpoint", "variant", "source", *(["person"] if by_person else [])]
     keys += [f"attribute_{i}" for i in range(len(paths))]
     grouped = keyed.group_by(keys).aggregate(
         decisions=keyed.count(),
@@ -68,7 +69,7 @@ def count_decisions(
             touchpoint=row["touchpoint"],
             variant=row["variant"],
             source=row["source"],
-            unit=row.get("unit", ""),
+            person=row.get("person", ""),
             segment=next((name for name, condition in segments.items() if condition(attributes, {})), None),
             decisions=row["decisions"],
             rewards=row["rewards"],
@@ -78,16 +79,19 @@ def count_decisions(
 
 
 def gather_evidence(connection: ibis.BaseBackend, arms: ir.Table, touchpoints: Iterable[str]) -> dict[str, Evidence]:
-    """Sum up both arms (rows of `read_arms`) of each touchpoint for each step of graduation."""
+    """Sum up both arms (rows of `read_arms`, with persons named) of each touchpoint for each step of graduation.
+
+    Arms are summed by unit, as they were drawn; the people who are counted are persons.
+    """
     dated = arms.mutate(day=arms.decided_ms // DAY_MS)
-    daily = dated.group_by("touchpoint", "unit", "holdout", "level", "day").aggregate(
+    daily = dated.group_by("touchpoint", "unit", "person", "holdout", "level", "day").aggregate(
         n=dated.count().cast("float64"), r=dated.reward.sum()
     )
     kept = connection.create_table("usher_arms", daily, temp=True)  # read and joined once, asked often
     spans = connection.to_pyarrow(
         kept.filter(~kept.holdout)
         .group_by("touchpoint")
-        .aggregate(people=lambda rows: rows.unit.nunique(), days=lambda rows: rows.day.nunique())
+        .aggregate(people=lambda rows: rows.person.nunique(), days=lambda rows: rows.day.nunique())
     ).to_pylist()
     known = {row["touchpoint"]: row for row in spans}
     by_step = {step: _sum_arms(connection, kept.filter(kept.level.isin(levels))) for step, levels in STEPS.items()}

@@ -1,20 +1,24 @@
 """The training table: one row a decision, with the reward that followed it.
 
-Decisions come from two places: what the edge logged (exposures, rewarded by later goal events of the same visitor) and
-logs that were imported (whose rows already carry their reward). Both end up with the same columns:
+Decisions come from two places: what the edge logged (exposures, rewarded by later events of the same visitor that reach
+the goal) and logs that were imported (whose rows already carry their reward). Both end up with the same columns:
 
     source, unit, touchpoint, variant, decided_ms, propensity, reward (0 or 1), context (map of attributes),
     session (its attributes as JSON text), profile (the version that was decided by); imported logs have neither
 
 Two more tables come from the edge's exposures alone: both arms of the experiment that the holdout is (`read_arms`), and
 decisions as soon as they are made (`read_impressions`).
+
+Bots' events are left out. A page that was fetched ahead of its time counts once it was shown, by the time of its
+decision. Decisions are timed by the edge's clock, goals by when they happened by that clock, whatever the browser's own
+says and however late they arrive.
 """
 
 from __future__ import annotations
 
 import glob
 from collections.abc import Iterable, Mapping
-from typing import Final
+from typing import Final, NamedTuple
 
 import duckdb
 import ibis
@@ -22,34 +26,12 @@ import ibis.expr.types as ir
 
 from origin.errors import LakeError
 from origin.lake import Lake
+from origin.stored import read_labelled_events
 
 HOUR_MS: Final = 3_600_000
 # Reasons of decisions for which nothing was drawn.
 UNDRAWN: Final = ("preview", "no_posterior", "nothing_eligible")
 
-EVENT_COLUMNS: Final = {
-    "type": "VARCHAR",
-    "event_id": "VARCHAR",
-    "received_ms": "BIGINT",
-    "happened_ms": "BIGINT",
-    "visitor": "VARCHAR",
-    "unit": "VARCHAR",
-    "touchpoint": "VARCHAR",
-    "epoch": "VARCHAR",
-    "variant": "VARCHAR",
-    "propensity": "DOUBLE",
-    "level": "VARCHAR",
-    "holdout": "BOOLEAN",
-    "randomised": "BOOLEAN",
-    "excluded": "VARCHAR[]",
-    "snapshot": "VARCHAR",
-    "profile": "VARCHAR",
-    "context": "MAP(VARCHAR, VARCHAR)",
-    "session": "JSON",
-    "name": "VARCHAR",
-    "reason": "VARCHAR",
-    "page_view": "VARCHAR",
-}
 COLUMNS: Final = (
     *("source", "unit", "touchpoint", "variant", "decided_ms", "propensity", "reward", "context"),
     *("session", "profile"),
@@ -68,6 +50,14 @@ _EMPTY: Final = ibis.schema(
         "profile": "string",
     }
 )
+# The columns that are read here.
+_READ: Final = (
+    *("type", "event_id", "received_ms", "happened_ms", "visitor", "page_view", "name", "touchpoint", "unit", "epoch"),
+    *("variant", "propensity", "level", "holdout", "randomised", "excluded", "reason", "profile", "context", "session"),
+    "is_shown",
+)
+# Names by which the events that reach a goal go, where the goal is no standard event.
+_NAMED: Final = ("goal", "custom")
 _NO_ARMS: Final = ibis.schema(
     {
         "touchpoint": "string",
@@ -81,13 +71,24 @@ _NO_ARMS: Final = ibis.schema(
 _NO_IMPRESSIONS: Final = ibis.schema({"touchpoint": "string", "variant": "string", "decided_ms": "int64"})
 
 
-def read_decisions(
-    connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, tuple[str, float]], as_of_ms: int
-) -> ir.Table:
+class Goal(NamedTuple):
+    """What rewards a touchpoint: the goal's name, its window in hours, and the standard event that reaches it (None:
+    `goal` and `custom` events of its name)."""
+
+    name: str
+    window_h: float
+    event: str | None = None
+
+    @property
+    def window_ms(self) -> int:
+        """The window in milliseconds."""
+        return int(self.window_h * HOUR_MS)
+
+
+def read_decisions(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int) -> ir.Table:
     """Return the training table as of a moment: every randomised decision whose attribution window has closed by then.
 
-    `goals` maps each touchpoint to its goal and the goal's window in hours. Raises LakeError where a file of the lake
-    cannot be read.
+    `goals` maps each touchpoint to its goal. Raises LakeError where a file of the lake cannot be read.
     """
     try:
         parts = [*_imported(connection, lake, as_of_ms), *_served(connection, lake, goals, as_of_ms)]
@@ -96,9 +97,7 @@ def read_decisions(
     return _union(parts, _EMPTY)
 
 
-def read_arms(
-    connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, tuple[str, float]], as_of_ms: int
-) -> ir.Table:
+def read_arms(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int) -> ir.Table:
     """Return the closed decisions of both arms, personalised and holdout: touchpoint, unit, holdout, level, decided_ms
     and reward.
 
@@ -110,13 +109,13 @@ def read_arms(
     except (duckdb.Error, OSError) as error:
         raise _unreadable(lake, error) from error
     parts = []
-    for touchpoint, (goal, window_h) in goals.items() if events is not None else ():
+    for touchpoint, goal in goals.items() if events is not None else ():
         exposures = _first_exposures(events, touchpoint, with_holdout=True)
         arm = exposures.holdout.first().over(
             group_by=[exposures.unit], order_by=[exposures.received_ms, exposures.event_id]
         )
         exposures = exposures.mutate(arm=arm)
-        rewarded = _reward(exposures, events, touchpoint, goal, int(window_h * HOUR_MS), as_of_ms)
+        rewarded = _reward(exposures, events, touchpoint, goal, as_of_ms)
         parts.append(rewarded.select("touchpoint", "unit", "level", "reward", holdout="arm", decided_ms="received_ms"))
     return _union(parts, _NO_ARMS)
 
@@ -157,41 +156,38 @@ def _imported(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int) -> list[i
     return [known.select(*COLUMNS)]
 
 
-def _served(
-    connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, tuple[str, float]], as_of_ms: int
-) -> list[ir.Table]:
+def _served(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int) -> list[ir.Table]:
     events = _read_events(connection, lake, as_of_ms)
     if events is None:
         return []
     return [
-        _rewarded(_first_exposures(events, touchpoint), events, touchpoint, goal, int(window_h * HOUR_MS), as_of_ms)
-        for touchpoint, (goal, window_h) in goals.items()
+        _rewarded(_first_exposures(events, touchpoint), events, touchpoint, goal, as_of_ms)
+        for touchpoint, goal in goals.items()
     ]
 
 
 def _read_events(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int) -> ir.Table | None:
-    """The events that had arrived by a moment, each once; None where the lake has none."""
-    if not any(lake.events.rglob("*.ndjson.gz")):
-        return None
-    files = f"{glob.escape(str(lake.events))}/**/*.ndjson.gz"
-    stored = connection.read_json(files, format="newline_delimited", columns=EVENT_COLUMNS)
-    return _deduplicate(stored.filter(stored.received_ms <= as_of_ms))
+    """The events that people had caused by a moment; None where the lake has none."""
+    events = read_labelled_events(connection, lake, as_of_ms)
+    return None if events is None else events.filter(events.bot == "").select(*_READ)
 
 
-def _deduplicate(events: ir.Table) -> ir.Table:
-    """One row an event: the one that was received first. Ids are the clients' own, so they count within a visitor."""
-    order = ibis.row_number().over(group_by=[events.visitor, events.event_id], order_by=[events.received_ms])
-    ranked = events.mutate(copy=order)
-    return ranked.filter(ranked["copy"] == 0).drop("copy")
+def _shown_exposures(events: ir.Table, touchpoint: str) -> ir.Table:
+    """The exposures of a touchpoint on pages that were shown: at once, or when a `shown` event said so."""
+    exposures = events.filter(events.type == "exposure", events.touchpoint == touchpoint)
+    ahead = ~exposures.is_shown.fill_null(True)
+    shown = events.filter(events.type == "shown").select(shown_visitor="visitor", shown_view="page_view").distinct()
+    same = [exposures.visitor == shown.shown_visitor, exposures.page_view == shown.shown_view]
+    return ibis.union(exposures.filter(~ahead), exposures.filter(ahead).semi_join(shown, same))
 
 
 def _first_exposures(events: ir.Table, touchpoint: str, *, with_holdout: bool = False) -> ir.Table:
     """Decisions, not views: the first exposure of each draw, which there is one of for a unit, epoch, and set of
     variants that targeting had removed. Draws with a `u` that was used up are among them: a goal may be theirs."""
-    drawn = ~events.holdout & events.reason.fill_null("").notin(UNDRAWN)
-    drawn = (events.holdout | drawn) if with_holdout else drawn
-    exposures = events.filter(events.type == "exposure", events.touchpoint == touchpoint, drawn)
-    exposures = exposures.mutate(removed=exposures.excluded.join("|").fill_null(""))
+    exposures = _shown_exposures(events, touchpoint)
+    drawn = ~exposures.holdout & exposures.reason.fill_null("").notin(UNDRAWN)
+    exposures = exposures.filter((exposures.holdout | drawn) if with_holdout else drawn)
+    exposures = exposures.mutate(removed=exposures.excluded.fill_null("[]"))
     order = ibis.row_number().over(
         group_by=[exposures.unit, exposures.epoch, exposures.removed, exposures.randomised],
         order_by=[exposures.received_ms, exposures.event_id],
@@ -200,31 +196,32 @@ def _first_exposures(events: ir.Table, touchpoint: str, *, with_holdout: bool = 
     return ranked.filter(ranked["view"] == 0)
 
 
-def _rewarded(
-    exposures: ir.Table, events: ir.Table, touchpoint: str, goal: str, window_ms: int, as_of_ms: int
-) -> ir.Table:
+def _rewarded(exposures: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
     """Rewarded decisions with the columns of the training table."""
-    rewarded = _reward(exposures, events, touchpoint, goal, window_ms, as_of_ms)
+    rewarded = _reward(exposures, events, touchpoint, goal, as_of_ms)
     return rewarded.mutate(
-        source=ibis.literal("edge"), decided_ms=rewarded.received_ms, session=rewarded.session.cast("string")
+        source=ibis.literal("edge"),
+        decided_ms=rewarded.received_ms,
+        context=rewarded.context.cast("json").try_cast("map<string, string>"),
     ).select(*COLUMNS)
 
 
-def _reward(
-    exposures: ir.Table, events: ir.Table, touchpoint: str, goal: str, window_ms: int, as_of_ms: int
-) -> ir.Table:
+def _reward(exposures: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
     """Decisions whose window has closed, with their reward: 1 where a goal was credited to them, else 0."""
-    closed = exposures.filter(exposures.received_ms + window_ms <= as_of_ms, exposures.randomised | exposures.holdout)
-    credited = _credit(exposures, _goals_reached(events, touchpoint, goal), window_ms)
-    joined = closed.left_join(credited, closed.event_id == credited.credited_id)
+    is_closed = exposures.received_ms + goal.window_ms <= as_of_ms
+    closed = exposures.filter(is_closed, exposures.randomised | exposures.holdout)
+    credited = _credit(exposures, _goals_reached(events, touchpoint, goal), goal.window_ms)
+    same = [closed.visitor == credited.credited_visitor, closed.event_id == credited.credited_id]
+    joined = closed.left_join(credited, same)
     return joined.mutate(reward=joined.credited_id.notnull().cast("float64"))
 
 
-def _goals_reached(events: ir.Table, touchpoint: str, goal: str) -> ir.Table:
-    """The goal events of a touchpoint, but for those on pages where its variant was only a preview."""
-    reached = events.filter(
-        events.type == "goal", events.name == goal, events.touchpoint.isnull() | (events.touchpoint == touchpoint)
-    ).select(goal_id="event_id", goal_visitor="visitor", goal_ms="happened_ms", goal_view="page_view")
+def _goals_reached(events: ir.Table, touchpoint: str, goal: Goal) -> ir.Table:
+    """The events that reach a touchpoint's goal, but for those on pages where its variant was only a preview."""
+    is_goal = events.type.isin(_NAMED) & (events.name == goal.name) if goal.event is None else events.type == goal.event
+    reached = events.filter(is_goal, events.touchpoint.isnull() | (events.touchpoint == touchpoint)).select(
+        goal_id="event_id", goal_visitor="visitor", goal_ms="happened_ms", goal_view="page_view"
+    )
     previews = (
         events.filter(events.type == "exposure", events.touchpoint == touchpoint, events.reason == "preview")
         .select(previewed="page_view")
@@ -247,5 +244,5 @@ def _credit(exposures: ir.Table, reached: ir.Table, window_ms: int) -> ir.Table:
         group_by=[candidates.goal_visitor, candidates.goal_id],
         order_by=[candidates.received_ms.desc(), candidates.event_id],
     )
-    ranked = candidates.select(credited_id="event_id", rank=order)
-    return ranked.filter(ranked["rank"] == 0).select("credited_id").distinct()
+    ranked = candidates.select(credited_visitor="visitor", credited_id="event_id", rank=order)
+    return ranked.filter(ranked["rank"] == 0).drop("rank").distinct()

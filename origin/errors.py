@@ -5,6 +5,7 @@ OriginError
     InvalidCatalogue    a catalogue file cannot be read; reaches the caller of `load_config` as a ConfigError
     SettingsError       an environment variable is missing or malformed
     LakeError           the lake cannot be read or written, or is in use
+    IdentityError       an identity graph is not usable, or an id is not known; nothing was changed
     ImportLogError      a logged file or its mapping is not usable; nothing was imported
     PullError           the bucket cannot be read
     KvError             Workers KV did not take or give what it was asked
@@ -38,6 +39,10 @@ class SettingsError(OriginError):
 
 class LakeError(OriginError):
     """The lake cannot be read or written, or another command is writing to it."""
+
+
+class IdentityError(OriginError):
+    """An identity graph is not usable, or nothing is known of an id. Nothing was changed."""
 
 
 class ImportLogError(OriginError):

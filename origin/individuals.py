@@ -27,7 +27,8 @@ GLOBAL: Final = "global:"
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class People:
-    """The posteriors of S people for K variants: means and standard deviations of the log-odds (S × K), by unit."""
+    """The posteriors of S people for K variants: means and standard deviations of the log-odds (S × K), by the units
+    of the persons."""
 
     units: list[str]
     means: Array
@@ -43,7 +44,7 @@ def name_model(variants: Sequence[str]) -> str:
 def train_people(
     counts: Iterable[Counts], variants: Sequence[str], cells: Mapping[str, tuple[Array, Array]], least: int
 ) -> People:
-    """Train everybody with at least `least` decisions among `counts`, those of one touchpoint by unit and variant.
+    """Train everybody with at least `least` decisions among `counts`, those of one touchpoint by person and variant.
 
     `cells` holds α and β of each cell's variants (`global:` and `segment:<name>`).
     """
@@ -82,7 +83,7 @@ def move_to_own_rate(means: Array, decisions: Array, rewards: Array) -> Array:
 
 
 class _Person:
-    """The counts of one unit by cell, and the cell of its latest decision (`home`)."""
+    """The counts of one person, on all devices, by cell, and the cell of its latest decision (`home`)."""
 
     def __init__(self, count: int) -> None:
         self.all_decisions = np.zeros(count)
@@ -103,7 +104,7 @@ class _Person:
             self._latest_ms, self.home = counts.last_ms, cell
 
     def within(self, cell: str) -> tuple[Array, Array]:
-        """The unit's counts that a cell's posterior has seen: the global one has seen all."""
+        """The person's counts that a cell's posterior has seen: the global one has seen all."""
         return (self.all_decisions, self.all_rewards) if cell == GLOBAL else self._cells[cell]
 
 
@@ -116,5 +117,5 @@ def _collect(
         if each.variant in index:
             own = f"segment:{each.segment}"
             cell = own if each.segment is not None and own in cells else GLOBAL
-            people.setdefault(each.unit, _Person(len(variants))).add(cell, index[each.variant], each)
+            people.setdefault(each.person, _Person(len(variants))).add(cell, index[each.variant], each)
     return people

@@ -1,8 +1,10 @@
 """The lake: the folder in which everything the origin knows is kept.
 
     events/<day>/<hour>/*.ndjson.gz      events as the edge stored them
+    compacted/                           events as Parquet by day, each once; see origin.compacted
     quarantine/<day>/<hour>/*.ndjson.gz  what was refused, with the reasons
     imports/<log>.parquet                logs that were imported, one file a log
+    identities/                          who belongs together, and the trail of it; see origin.identity.state
     models/<version>.json                what was trained; beside it <version>.people.parquet, where people were
     snapshots/<version>.txt              what was published
     profiles/<publication>.parquet       people's profiles that were published; `.pending.parquet` until KV has them all
@@ -32,6 +34,7 @@ class Lake:
     def __init__(self, root: Path) -> None:
         self.root = root
         self.events = root / "events"
+        self.compacted = root / "compacted"
         self.quarantine = root / "quarantine"
         self.imports = root / "imports"
         self.models = root / "models"

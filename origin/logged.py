@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
-import gzip
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, Final
 
+import duckdb
+import ibis
+
+from origin.columns import COLUMNS, JSON
 from origin.errors import LakeError
 from origin.lake import Lake
+from origin.stored import read_events
 from shared.decision import Decision
 from shared.errors import InvalidProfile, InvalidSnapshot
 from shared.events import SCHEMA
 from shared.profile import Profile
-from shared.session import Session
 from shared.situation import Situation, situate
 from shared.snapshot import Snapshot
 
@@ -29,6 +32,17 @@ DETAILS: Final = (
     "epoch", "level", "cell", "eligible", "excluded", "probabilities", "holdout", "relaxations", "fallbacks", "reason",
     "because",
 )  # fmt: skip
+
+
+# So many rows are read at once.
+AT_ONCE: Final = 5_000
+# What a person may name decisions by, and the columns that are read.
+_IDS: Final = ("event_id", "visitor", "unit")
+_READ: Final = (
+    *("event_id", "visitor", "received_ms", "unit", "touchpoint", "variant", "propensity", "snapshot", "profile"),
+    *("slate", "slate_propensities", "created_ms", "context", "session"),
+    *DETAILS,
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -54,6 +68,22 @@ class LoggedDecision:
     session: Mapping[str, Any]
     details: tuple[Any, ...]
     place: str
+
+
+@dataclass(frozen=True, slots=True)
+class LoggedSession:
+    """A session as an exposure logged it."""
+
+    attributes: Mapping[str, Any]
+
+    @property
+    def started_ms(self) -> int:
+        """When it started."""
+        return int(self.attributes["started_ms"])
+
+    def to_attributes(self) -> dict[str, object]:
+        """What was logged; the intent among it is computed anew."""
+        return dict(self.attributes)
 
 
 class MissingVersion(LakeError):
@@ -99,41 +129,44 @@ class Archive:
 
     def situate(self, logged: LoggedDecision) -> Situation:
         """The situation a decision was made in. Raises MissingVersion."""
-        session = logged.session
         return situate(
             logged.unit,
             self.snapshot(logged.snapshot),
             self.profile(logged.unit, logged.profile),
-            Session(
-                started_ms=int(session["started_ms"]),
-                views=int(session["views"]),
-                visits=int(session["visits"]),
-                referral=str(session["referral"]),
-                preferences=dict(session["preferences"]),
-            ),
+            LoggedSession(logged.session),
             logged.context,
             logged.decided_ms,
         )
 
 
 def read_logged(lake: Lake) -> Iterator[LoggedDecision]:
-    """Every exposure in the lake, file by file in the order of their hours. Raises LakeError for a damaged one."""
-    for path in sorted(lake.events.rglob("*.ndjson.gz")):
-        try:
-            with gzip.open(path, "rt", encoding="utf-8") as file:
-                for number, line in enumerate(file, 1):
-                    if '"type":"exposure"' in line:
-                        logged = _read(line, f"{path}:{number}")
-                        if logged is not None:
-                            yield logged
-        except (OSError, EOFError, UnicodeDecodeError) as error:
-            raise LakeError(f"{path}: cannot be read ({error}); bring it back with usher pull") from error
+    """Every exposure in the lake, in the order in which they were received. Raises LakeError for a damaged one."""
+    return _read_exposures(lake, None)
 
 
 def find_logged(lake: Lake, wanted: str) -> list[LoggedDecision]:
-    """The decisions of that event id, visitor or unit, oldest first."""
-    found = [each for each in read_logged(lake) if wanted in (each.event_id, each.visitor, each.unit)]
-    return sorted(found, key=lambda each: each.decided_ms)
+    """The decisions of that event id, visitor or unit, oldest first. Raises LakeError for a damaged one."""
+    return sorted(_read_exposures(lake, wanted), key=lambda each: each.decided_ms)
+
+
+def _read_exposures(lake: Lake, wanted: str | None) -> Iterator[LoggedDecision]:
+    """The exposures of an event id, visitor or unit (None: all), but for those of a schema that did not log what a
+    replay needs."""
+    connection = ibis.duckdb.connect()
+    try:
+        events = read_events(connection, lake)
+        if events is None:
+            return
+        exposures = events.filter(events.type == "exposure", events["schema"] >= SCHEMA)
+        if wanted is not None:
+            exposures = exposures.filter(ibis.or_(*(exposures[name] == wanted for name in _IDS)))
+        ordered = exposures.order_by("received_ms", "visitor", "event_id").select(*_READ)
+        for batch in connection.con.sql(connection.compile(ordered)).to_arrow_reader(AT_ONCE):
+            yield from map(_read, batch.to_pylist())
+    except duckdb.Error as error:
+        raise LakeError(f"{lake.root}: cannot be read: {str(error).splitlines()[0]}") from error
+    finally:
+        connection.disconnect()
 
 
 def details_of(decision: Decision) -> tuple[Any, ...]:
@@ -141,36 +174,41 @@ def details_of(decision: Decision) -> tuple[Any, ...]:
     return tuple(getattr(decision, name) for name in DETAILS)
 
 
-def _plain(value: Any) -> Any:
-    """A logged value in the form of the decision's own: lists are tuples there."""
-    return tuple(value) if isinstance(value, list) else value
-
-
-def _read(line: str, place: str) -> LoggedDecision | None:
-    """One exposure; None for one of a schema that did not log what a replay needs."""
+def _read(row: Mapping[str, Any]) -> LoggedDecision:
+    """One exposure from its columns."""
+    place = f"visitor {row['visitor']}, received at {row['received_ms']} ms"
     try:
-        event = json.loads(line)
-        if event["type"] != "exposure" or event["schema"] < SCHEMA:
-            return None
         return LoggedDecision(
-            event_id=event["event_id"],
-            visitor=event["visitor"],
-            unit=event["unit"],
-            touchpoint=event["touchpoint"],
-            epoch=event["epoch"],
-            variant=event["variant"],
-            propensity=float(event["propensity"]),
-            slate=tuple(event.get("slate", ())),
-            slate_propensities=tuple(float(each) for each in event.get("slate_propensities", ())),
-            reason=event["reason"],
-            because=event["because"],
-            snapshot=event["snapshot"],
-            profile=event["profile"],
-            decided_ms=int(event["created_ms"]),
-            context=event["context"],
-            session=event["session"],
-            details=tuple(_plain(event[name]) for name in DETAILS),
+            event_id=row["event_id"],
+            visitor=row["visitor"],
+            unit=_required(row, "unit"),
+            touchpoint=_required(row, "touchpoint"),
+            epoch=_required(row, "epoch"),
+            variant=_required(row, "variant"),
+            propensity=_required(row, "propensity"),
+            slate=_list(row, "slate") or (),
+            slate_propensities=_list(row, "slate_propensities") or (),
+            reason=_required(row, "reason"),
+            because=_required(row, "because"),
+            snapshot=_required(row, "snapshot"),
+            profile=_required(row, "profile"),
+            decided_ms=_required(row, "created_ms"),
+            context=json.loads(_required(row, "context")),
+            session=json.loads(_required(row, "session")),
+            details=tuple(_list(row, name) if COLUMNS[name] == JSON else _required(row, name) for name in DETAILS),
             place=place,
         )
     except (ValueError, KeyError, TypeError) as error:
-        raise LakeError(f"{place}: is no exposure ({error!r}); the file is damaged") from error
+        raise LakeError(f"{row['event_id']} ({place}): is no exposure ({error!r}); its object is damaged") from error
+
+
+def _required(row: Mapping[str, Any], name: str) -> Any:
+    """The value of a column that every exposure has. Raises KeyError where it is missing."""
+    if row[name] is None:
+        raise KeyError(name)
+    return row[name]
+
+
+def _list(row: Mapping[str, Any], name: str) -> tuple[Any, ...] | None:
+    """The list in a column of JSON, as the decision has it; None where there is none."""
+    return None if row[name] is None else tuple(json.loads(row[name]))

@@ -1,4 +1,4 @@
-"""Whether the pages with touchpoints reach the Worker at all."""
+"""Whether the pages with touchpoints or a category reach the Worker at all."""
 
 from __future__ import annotations
 
@@ -23,11 +23,17 @@ def check_pages(config: Config, wrangler: Path) -> None:
     if not assets or patterns is True:
         return
     problems = [
-        f"{wrangler.name}: assets.run_worker_first: the page {page!r} of touchpoints.{name} would be served without "
-        f"the Worker; add {page!r}"
-        for name, touchpoint in config.touchpoints.items()
-        for page in touchpoint.pages
+        f"{wrangler.name}: assets.run_worker_first: the page {page!r} of {place} would be served without the Worker; "
+        f"add {page!r}"
+        for place, pages in _observed_pages(config).items()
+        for page in pages
         if not any(path_matches(pattern, page) for pattern in patterns or [])
     ]
     if problems:
         raise ConfigError(problems)
+
+
+def _observed_pages(config: Config) -> dict[str, tuple[str, ...]]:
+    """The page patterns of every touchpoint and category, by their place in the configuration."""
+    touchpoints = {f"touchpoints.{name}": touchpoint.pages for name, touchpoint in config.touchpoints.items()}
+    return touchpoints | {f"categories.{name}": category.pages for name, category in config.categories.items()}

@@ -1,17 +1,22 @@
 """Profiles: what the origin knows of people, published to KV and kept in the lake.
 
+A person's profile is published under the unit of each of the person's devices, with the person's own unit in it: a
+device takes that over with its next session, and decides like the others from then on. A unit that no longer belongs to
+the person whose profile it holds gets one of its own.
+
 A profile is written where its content has changed since it was last published, or where it would otherwise grow too
-old to be used before long. The lake keeps every publication under `profiles/`, so that a decision can be made again
-with the profile of its time; a publication is pending until KV has taken all of it, and what is pending counts as
-unknown: the next publication writes those units anew.
+old to be used before long: daily runs meet a third of its time to live with room to spare. The lake keeps every
+publication under `profiles/`, so that a decision can be made again with the profile of its time; a publication is
+pending until KV has taken all of it, and what is pending counts as unknown: the next publication writes those units
+anew.
 """
 
 from __future__ import annotations
 
 import io
 import json
-from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence, Set
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from itertools import islice
 from typing import Final
@@ -26,7 +31,8 @@ from origin.lake import Lake, name_moment
 from origin.people import Person, read_people
 from origin.train import Model
 from shared.errors import InvalidProfile
-from shared.profile import PROFILE_KEY, write_profile
+from shared.profile import PROFILE_KEY, Profile, write_profile
+from shared.situation import PROFILE_TTL_MS
 
 PENDING: Final = ".pending.parquet"
 SCHEMA: Final = pa.schema(
@@ -66,30 +72,31 @@ class LastProfile:
 
 
 def publish_profiles(
-    model: Model, accepted: Mapping[str, str], ttl_ms: int, lake: Lake, client: KvClient, now_ms: int
+    model: Model, accepted: Mapping[str, str], ttl_ms: int, lake: Lake, client: KvClient, now_ms: int, *, is_read: bool
 ) -> PublishedProfiles:
-    """Write the profiles of a model's people that have changed, or are older than half of `ttl_ms`.
+    """Write the profiles of a model's people that have changed, or are older than a third of their time to live.
 
-    `accepted` maps the touchpoints that use individual scores to their model version. Where a touchpoint's variants
-    have changed since, its scores of the version before go along once more: the snapshot that is still live, or that a
-    rollback brings back, finds its own. Raises KvError, LakeError and PublishError; what was written by then is whole.
+    `accepted` maps the touchpoints that use individual scores to their model version; `ttl_ms` is how long those are
+    used. Where a touchpoint's variants have changed since, its scores of the version before go along once more: the
+    snapshot that is still live, or that a rollback brings back, finds its own. `is_read` says that the profiles'
+    attributes are. Raises KvError, LakeError and PublishError; what was written by then is whole.
     """
-    if not accepted:
-        return NO_PROFILES
     last = read_last_profiles(lake)
     rows: list[dict[str, object]] = []
     unchanged = 0
-    for person in read_people(lake, model.version):
-        scores = {key: value for key, value in person.scores.items() if accepted.get(key[0]) == key[1]}
-        if not scores:
-            continue
-        before = last.get(person.unit)
-        scores = {**scores, **_carry_over(before, accepted)}
-        digest = _digest({"attributes": person.attributes, "scores": [[*key, scores[key]] for key in sorted(scores)]})
-        if before is not None and _is_current(before, digest, model.trained_ms, ttl_ms):
-            unchanged += 1
-            continue
-        rows.append(_make_row(person, scores, digest, model.trained_ms))
+    published: set[str] = set()
+    for person in _choose_people(read_people(lake, model.version, model.people), accepted, is_read=is_read):
+        published.update(person.units)
+        scores = {**person.scores, **(_carry_over(last.get(person.unit), accepted) if person.scores else {})}
+        content = {"unit": person.unit, "attributes": person.attributes}
+        digest = _digest({**content, "scores": [[*key, scores[key]] for key in sorted(scores)]})
+        before = [last.get(unit) for unit in person.units]
+        if _are_current(before, digest, model.trained_ms, ttl_ms if scores else PROFILE_TTL_MS):
+            unchanged += len(person.units)
+        else:
+            rows += _make_rows(person, scores, digest, model.trained_ms)
+    for person in _find_released(last, published):
+        rows += _make_rows(person, {}, _digest({"unit": person.unit}), model.trained_ms)
     if not rows:
         return PublishedProfiles(unchanged=unchanged)
     name = f"{name_moment(now_ms)}-{_digest(rows)[:8]}"
@@ -126,8 +133,31 @@ def read_last_profiles(lake: Lake) -> dict[str, LastProfile]:
     }
 
 
-def _is_current(before: LastProfile, digest: str, trained_ms: int, ttl_ms: int) -> bool:
-    return before.is_certain and before.digest == digest and 0 <= trained_ms - before.computed_ms < ttl_ms / 2
+def _choose_people(people: Iterable[Person], accepted: Mapping[str, str], *, is_read: bool) -> Iterator[Person]:
+    """Those who have a profile, with what it says: accepted scores, attributes where anything reads them or they go
+    with scores; for several devices, at least whose they are."""
+    for person in people:
+        scores = {key: value for key, value in person.scores.items() if accepted.get(key[0]) == key[1]}
+        if scores or is_read or len(person.units) > 1:
+            yield replace(person, scores=scores, attributes=person.attributes if scores or is_read else {})
+
+
+def _find_released(last: Mapping[str, LastProfile], published: Set[str]) -> Iterator[Person]:
+    """Units that hold the profile of a person to whom they no longer belong."""
+    for unit in sorted(last.keys() - published):
+        if Profile.from_text(last[unit].text).header.unit != unit:
+            yield Person(unit=unit, units=(unit,), attributes={}, scores={})
+
+
+def _are_current(before: Sequence[LastProfile | None], digest: str, trained_ms: int, ttl_ms: int) -> bool:
+    """Whether all of a person's devices have the same profile, of this content and young enough."""
+    return len({each and each.computed_ms for each in before}) == 1 and all(
+        each is not None
+        and each.is_certain
+        and each.digest == digest
+        and 0 <= trained_ms - each.computed_ms < ttl_ms / 3
+        for each in before
+    )
 
 
 def _carry_over(before: LastProfile | None, accepted: Mapping[str, str]) -> Scores:
@@ -143,7 +173,8 @@ def _carry_over(before: LastProfile | None, accepted: Mapping[str, str]) -> Scor
     }
 
 
-def _make_row(person: Person, scores: Scores, digest: str, computed_ms: int) -> dict[str, object]:
+def _make_rows(person: Person, scores: Scores, digest: str, computed_ms: int) -> list[dict[str, object]]:
+    """The same profile for each of the person's devices."""
     version = _digest([digest, computed_ms])
     header = {
         "unit": person.unit,
@@ -156,14 +187,17 @@ def _make_row(person: Person, scores: Scores, digest: str, computed_ms: int) -> 
         text = write_profile(header, scores)
     except InvalidProfile as error:
         raise PublishError(f"the profile of {person.unit} would not be readable at the edge: {error}") from error
-    return {
-        "unit": person.unit,
-        "version": version,
-        "digest": digest,
-        "computed_ms": computed_ms,
-        "attributes": json.dumps(person.attributes),
-        "text": text,
-    }
+    return [
+        {
+            "unit": unit,
+            "version": version,
+            "digest": digest,
+            "computed_ms": computed_ms,
+            "attributes": json.dumps(person.attributes),
+            "text": text,
+        }
+        for unit in person.units
+    ]
 
 
 def _digest(content: object) -> str:

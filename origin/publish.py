@@ -7,12 +7,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from hashlib import sha256
 
+from origin.category_config import describe_categories
 from origin.config import Config
 from origin.errors import KvValueError, PublishError
+from origin.event_config import describe_plan
 from origin.impressions import Impressions, find_floors
 from origin.individuals import name_model
 from origin.kv import KvClient
 from origin.lake import Lake, name_moment
+from origin.people import reads_profiles
 from origin.profiles import NO_PROFILES, PublishedProfiles, publish_profiles
 from origin.touchpoint_config import TouchpointConfig, VariantConfig
 from origin.train import Model, TouchpointModel
@@ -147,7 +150,7 @@ def _publish_profiles(config: Config, model: Model, lake: Lake, client: KvClient
     }
     accepted = {name: name_model(model.touchpoints[name].variants) for name in using}
     ttl_ms = min((_milliseconds(each.levels.individual_ttl_h) for each in using.values()), default=0)
-    return publish_profiles(model, accepted, ttl_ms, lake, client, now_ms)
+    return publish_profiles(model, accepted, ttl_ms, lake, client, now_ms, is_read=reads_profiles(config))
 
 
 def _trained(name: str, touchpoint: TouchpointConfig, model: Model) -> TouchpointModel:
@@ -233,6 +236,7 @@ def _header(config: Config, model: Model) -> dict[str, object]:
         "site": config.site.id,
         "holdout_share": config.site.holdout_share,
         "honour_gpc": config.site.honour_gpc,
+        "origins": list(config.site.origins),
         "segments": [
             {
                 "name": name,
@@ -242,12 +246,15 @@ def _header(config: Config, model: Model) -> dict[str, object]:
             for name, each in config.segments.items()
         ],
         "attributes": attributes,
-        "goals": list(config.goals),
+        **describe_plan(config),
+        "categories": describe_categories(config),
         "pages": {name: list(each.pages) for name, each in config.touchpoints.items()},
         "interest": config.site.interest,
         "intent": None if config.intent is None else {"bias": config.intent.bias, "weights": config.intent.weights},
         "phrases": config.phrases,
-        "has_profiles": any(
+        "has_profiles": model.linked > 0
+        or (model.people > 0 and reads_profiles(config))
+        or any(
             _finest_level(each, model.touchpoints[name]) == "individual" for name, each in config.touchpoints.items()
         ),
     }

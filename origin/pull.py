@@ -2,27 +2,28 @@
 
 from __future__ import annotations
 
-import gzip
 import json
-import zlib
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final
+from typing import TYPE_CHECKING, Annotated, Final
 
 import boto3
+import msgspec
 from botocore.config import Config as S3Config
 from botocore.exceptions import BotoCoreError, ClientError
+from msgspec import Meta, Struct
 
+from origin.compacted import SUFFIX, KnownObjects, read_index
 from origin.errors import PullError, SettingsError
 from origin.lake import Lake
+from origin.lines import DAMAGE, decompress
 from origin.settings import Settings
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 FOLDERS = ("events/", "quarantine/")
-SUFFIX = ".ndjson.gz"
 THREADS = 8
 LATEST_MS: Final = 1 << 53
 
@@ -39,21 +40,23 @@ class Pulled:
 
 
 def pull(lake: Lake, settings: Settings) -> Pulled:
-    """Download every object of the bucket's events and quarantine that the lake does not hold yet.
+    """Download every object of the bucket's events and quarantine that the lake does not hold yet, as it came or
+    compacted.
 
     An object that is damaged, or whose name leads out of the lake, is not stored; it is named in the result and tried
     again by the next pull. Raises SettingsError, LakeError, and PullError where the bucket cannot be read.
     """
-    client = _connect(settings)
+    client = connect(settings)
+    known = KnownObjects(lake, read_index(lake))
     try:
-        keys = list(_list_keys(client, settings.bucket))
+        keys = list(list_keys(client, settings.bucket))
     except (BotoCoreError, ClientError) as error:
         raise PullError(f"bucket {settings.bucket}: {error}; check USHER_S3_ENDPOINT and the credentials") from error
     safe = [key for key in keys if _is_safe(key)]
     unsafe = [
         f"{key!r}: the name leads out of the lake; remove it from the bucket" for key in keys if not _is_safe(key)
     ]
-    wanted = [key for key in safe if not (lake.root / key).exists()]
+    wanted = [key for key in safe if key not in known and not (lake.root / key).exists()]
     with ThreadPoolExecutor(THREADS) as pool:
         results = list(pool.map(lambda key: _bring(client, settings.bucket, lake, key), wanted))
     lines = [result for result in results if isinstance(result, int)]
@@ -63,7 +66,8 @@ def pull(lake: Lake, settings: Settings) -> Pulled:
     )
 
 
-def _connect(settings: Settings) -> S3Client:
+def connect(settings: Settings) -> S3Client:
+    """A client of the bucket. Raises SettingsError."""
     endpoint, key_id, secret = settings.s3_credentials()
     try:
         return _make_client(endpoint, key_id, secret)
@@ -86,9 +90,10 @@ def _make_client(endpoint: str, key_id: str, secret: str) -> S3Client:
     )
 
 
-def _list_keys(client: S3Client, bucket: str) -> Iterator[str]:
+def list_keys(client: S3Client, bucket: str, folders: tuple[str, ...] = FOLDERS) -> Iterator[str]:
+    """The keys of the objects below some folders of the bucket, in order. Raises what botocore raises."""
     paginator = client.get_paginator("list_objects_v2")
-    for folder in FOLDERS:
+    for folder in folders:
         for page in paginator.paginate(Bucket=bucket, Prefix=folder):
             for entry in page.get("Contents", []):
                 if entry["Key"].endswith(SUFFIX):  # not the empty objects by which consoles mark folders
@@ -101,21 +106,43 @@ def _is_safe(key: str) -> bool:
 
 def _bring(client: S3Client, bucket: str, lake: Lake, key: str) -> int | str:
     """Store one object and return its number of lines, or say what is wrong with it."""
+    is_event = key.startswith("events/")
     try:
         content = client.get_object(Bucket=bucket, Key=key)["Body"].read()
-        lines = gzip.decompress(content).splitlines()
-        records = [json.loads(line, parse_constant=_refuse) for line in lines]
+        text = decompress(content)
+        lines = _check(text, is_event=is_event)
+        problem = None
+        if lines is None:
+            lines, problem = _check_lines(text, is_event=is_event)
     except (BotoCoreError, ClientError) as error:
         return f"{key}: {error}"
-    except (OSError, EOFError, ValueError, RecursionError, zlib.error) as error:
+    except DAMAGE as error:
         return f"{key}: not gzip-compressed NDJSON ({error})"
-    is_event = key.startswith("events/")
+    if problem is not None:
+        return f"{key}: {problem}; mend the object or remove it from the bucket"
+    lake.write(lake.root / key, content)
+    return lines
+
+
+def _check(text: bytes, *, is_event: bool) -> int | None:
+    """The number of lines, where one look says that all are good; else None."""
+    try:
+        if not text.isascii():
+            text.decode()
+        lines = (_event_decoder if is_event else _record_decoder).decode_lines(text)
+    except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError):
+        return None
+    return len(lines) if len(lines) == text.count(b"\n") else None
+
+
+def _check_lines(text: bytes, *, is_event: bool) -> tuple[int, str | None]:
+    """The number of lines, and what is wrong with the first that is not good. Raises ValueError or RecursionError."""
+    records = [json.loads(line, parse_constant=_refuse) for line in text.splitlines()]
     for number, record in enumerate(records, 1):
         problem = _find_problem(record, is_event=is_event)
         if problem is not None:
-            return f"{key}: line {number}: {problem}; mend the object or remove it from the bucket"
-    lake.write(lake.root / key, content)
-    return len(lines)
+            return len(records), f"line {number}: {problem}"
+    return len(records), None
 
 
 def _refuse(constant: str) -> object:
@@ -156,3 +183,23 @@ _FIELDS: Final[Mapping[str, tuple[Callable[[object], bool], str]]] = {
     "randomised": (lambda value: isinstance(value, bool), "true or false"),
     "context": (lambda value: isinstance(value, dict), "an object"),
 }
+
+
+class _Record(Struct):
+    """Any JSON object."""
+
+
+class _Event(Struct, gc=False):
+    """What `_find_problem` looks at, by the same rules: whole objects are checked by it at once."""
+
+    type: str
+    received_ms: Annotated[int, Meta(ge=0, lt=LATEST_MS)]
+    happened_ms: Annotated[int, Meta(ge=0, lt=LATEST_MS)] | None = None
+    propensity: Annotated[float, Meta(ge=0, le=1)] | None = None
+    holdout: bool | None = None
+    randomised: bool | None = None
+    context: _Record | None = None
+
+
+_event_decoder: Final = msgspec.json.Decoder(_Event)
+_record_decoder: Final = msgspec.json.Decoder(_Record)

@@ -9,6 +9,7 @@ from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from origin.errors import SettingsError
+from shared.identity import read_user_key
 
 LOCAL_FILE = Path(".usher/local.env")
 PLACES = ("USHER_ACCOUNT", "USHER_NAMESPACE", "USHER_API_TOKEN", "USHER_S3_ENDPOINT", "USHER_KV_URL")
@@ -32,6 +33,7 @@ class Settings(BaseSettings):
     s3_secret_access_key: SecretStr | None = Field(default=None, description="R2 secret access key")
     bucket: str = Field(default="usher-lake", description="name of the R2 bucket")
     keys: SecretStr | None = Field(default=None, description="the Worker's keys, id:secret,…: signs preview links")
+    user_key: SecretStr | None = Field(default=None, description="the Worker's key for hashes of user ids")
 
     def kv_namespace_url(self) -> str:
         """The URL of the KV namespace. Raises SettingsError naming the variables that are missing."""
@@ -45,6 +47,15 @@ class Settings(BaseSettings):
         self._require("s3_endpoint", "s3_access_key_id", "s3_secret_access_key")
         assert self.s3_endpoint and self.s3_access_key_id and self.s3_secret_access_key
         return self.s3_endpoint, self.s3_access_key_id, self.s3_secret_access_key.get_secret_value()
+
+    def user_hash_key(self) -> bytes:
+        """The key of the hashes of user ids. Raises SettingsError where it is missing or too short."""
+        self._require("user_key")
+        assert self.user_key is not None
+        try:
+            return read_user_key(self.user_key.get_secret_value())
+        except ValueError as error:
+            raise SettingsError(f"USHER_USER_KEY: {error}; give the very key that the Worker has") from error
 
     def _require(self, *names: str) -> None:
         missing = [f"USHER_{name.upper()}" for name in names if getattr(self, name) is None]

@@ -85,7 +85,8 @@ class LearningConfig(Section):
     min_segment_decisions: int = Field(default=1000, ge=0, examples=[1000])
     """From how many decisions on a segment gets posteriors of its own; below, it uses those of all visitors."""
     min_person_decisions: int = Field(default=5, ge=1, examples=[5])
-    """From how many decisions on a person gets posteriors of their own, where the touchpoint has reached that level."""
+    """From how many decisions on a person gets posteriors of their own, where the touchpoint has reached that level.
+    The smallest of all touchpoints is also how many a person needs for conditions to find anything below `profile`."""
     evaluation_days: int = Field(default=14, ge=1, le=366, examples=[14])
     """Length of the evaluation periods within which `min_impressions` are due; they follow each other since 1970."""
 

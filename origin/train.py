@@ -14,13 +14,14 @@ import numpy as np
 
 from origin.config import Config
 from origin.counts import DAY_MS, Counts, count_decisions, gather_evidence
-from origin.decisions import read_arms, read_decisions
+from origin.decisions import Goal, read_arms, read_decisions
 from origin.errors import LakeError
 from origin.graduation import Graduation, graduate
+from origin.identity.persons import read_persons
 from origin.impressions import Impressions, count_impressions
 from origin.individuals import GLOBAL, People, name_model, train_people
 from origin.lake import Lake, name_moment
-from origin.people import write_people
+from origin.people import gather_people, reads_profiles, write_people
 from origin.posteriors import Array, global_posterior, make_cell, segment_posteriors
 from origin.touchpoint_config import TouchpointConfig
 
@@ -51,7 +52,7 @@ class TouchpointModel:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One training run: its version, the moment of its data and its own, and the touchpoints. `sources` counts
-    decisions by where they are from."""
+    decisions by where they are from; `people` are kept beside the model, `linked` of them with several devices."""
 
     version: str
     as_of_ms: int
@@ -60,6 +61,8 @@ class Model:
     sources: dict[str, int]
     touchpoints: dict[str, TouchpointModel]
     trained_ms: int = 0
+    people: int = 0
+    linked: int = 0
 
 
 def train(config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
@@ -90,13 +93,15 @@ def read_latest_model(lake: Lake) -> Model:
 
 
 def _train(connection: ibis.BaseBackend, config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
-    goals = {name: (each.goal, config.goals[each.goal].window_h) for name, each in config.touchpoints.items()}
+    goals = {name: _find_goal(config, each) for name, each in config.touchpoints.items()}
     decisions = read_decisions(connection, lake, goals, as_of_ms)
-    evidence = gather_evidence(connection, read_arms(connection, lake, goals, as_of_ms), config.touchpoints)
+    persons = read_persons(lake, config.identity, as_of_ms)
+    arms = persons.name_persons(read_arms(connection, lake, goals, as_of_ms))
+    evidence = gather_evidence(connection, arms, config.touchpoints)
     counts = list(count_decisions(connection, config, lake, decisions))
     impressions = count_impressions(connection, lake, config.touchpoints, as_of_ms)
     touchpoints: dict[str, TouchpointModel] = {}
-    people: dict[tuple[str, str], People] = {}
+    scores: dict[tuple[str, str], People] = {}
     for name, touchpoint in config.touchpoints.items():
         own = [each for each in counts if each.touchpoint == name]
         posteriors = _fit_cells(touchpoint, own, list(config.segments))
@@ -104,16 +109,19 @@ def _train(connection: ibis.BaseBackend, config: Config, lake: Lake, as_of_ms: i
         variants = [variant.name for variant in touchpoint.expanded_variants]
         found = 0
         if reached.level == "individual":
-            rows = decisions.filter(decisions.touchpoint == name)
-            by_unit = count_decisions(connection, config, lake, rows, by_unit=True)
-            trained = train_people(by_unit, variants, posteriors, touchpoint.learning.min_person_decisions)
-            people[name, name_model(variants)] = trained
+            rows = persons.name_persons(decisions.filter(decisions.touchpoint == name))
+            by_person = count_decisions(connection, config, lake, rows, by_person=True)
+            trained = train_people(by_person, variants, posteriors, touchpoint.learning.min_person_decisions)
+            scores[name, name_model(variants)] = trained
             found = len(trained.units)
         touchpoints[name] = _describe(variants, own, posteriors, reached, found, impressions.get(name))
     used = [each for each in counts if each.variant in touchpoints[each.touchpoint].variants]
     sources: dict[str, int] = {}
     for each in used:
         sources[each.source] = sources.get(each.source, 0) + each.decisions
+    least = min(each.learning.min_person_decisions for each in config.touchpoints.values())
+    described = _describe_people(connection, persons.name_persons(decisions))
+    people = gather_people(scores, described, persons.units, least if reads_profiles(config) else None)
     digest = sha256(json.dumps([asdict(model) for model in touchpoints.values()]).encode()).hexdigest()[:8]
     model = Model(
         version=f"{name_moment(now_ms)}-{digest}",
@@ -123,11 +131,18 @@ def _train(connection: ibis.BaseBackend, config: Config, lake: Lake, as_of_ms: i
         sources=dict(sorted(sources.items())),
         touchpoints=touchpoints,
         trained_ms=now_ms,
+        people=len(people),
+        linked=len(persons.units),
     )
-    if any(each.units for each in people.values()):
-        write_people(lake, model.version, people, _describe_people(connection, decisions))
+    if people:
+        write_people(lake, model.version, people)
     lake.write(lake.models / f"{model.version}.json", json.dumps(asdict(model)).encode())
     return model
+
+
+def _find_goal(config: Config, touchpoint: TouchpointConfig) -> Goal:
+    goal = config.goals[touchpoint.goal]
+    return Goal(touchpoint.goal, goal.window_h, goal.event)
 
 
 def _fit_cells(touchpoint: TouchpointConfig, counts: Sequence[Counts], segments: Sequence[str]) -> Posteriors:
@@ -175,11 +190,11 @@ def _describe(
 
 
 def _describe_people(connection: ibis.BaseBackend, decisions: ir.Table) -> dict[str, dict[str, int]]:
-    """What a profile says of each unit, over all touchpoints: decisions, rewards, and days with decisions."""
-    grouped = decisions.group_by("unit").aggregate(
+    """What a profile says of each person, over all touchpoints: decisions, rewards, and days with decisions."""
+    grouped = decisions.group_by("person").aggregate(
         decisions=decisions.count(),
         rewards=decisions.reward.sum().cast("int64"),
         days=(decisions.decided_ms // DAY_MS).nunique(),
     )
     rows = connection.to_pyarrow(grouped).to_pylist()
-    return {row.pop("unit"): row for row in rows}
+    return {row.pop("person"): row for row in rows}

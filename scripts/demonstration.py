@@ -37,6 +37,8 @@ PORT = 8787
 VISITORS = 150
 # What the simulated visitors like: they click on this hero more often than on the others.
 LIKED = "look-craft"
+# A program that says what it is would be taken for the bot it is, and nothing be learned from it.
+USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
 PATIENCE_S = 60.0
 out = Console(highlight=False, stderr=True, soft_wrap=True)
 
@@ -57,7 +59,7 @@ class Visitor:
 
     def visit(self, client: httpx.Client) -> httpx.Response:
         """Ask for the shop's front page, keep the cookie."""
-        headers = {"accept": "text/html", "accept-language": "en", **self.headers}
+        headers = {"accept": "text/html", "accept-language": "en", "user-agent": USER_AGENT, **self.headers}
         if self.cookie:
             headers["cookie"] = self.cookie
         response = client.get(f"{self.url}/{self.query}", headers=headers)

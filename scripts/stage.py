@@ -19,7 +19,7 @@ def stage(target: Path) -> None:
     shutil.copyfile(ROOT / "worker" / "entry.py", target / "entry.py")
     for package in ("worker", "shared"):
         for source in sorted((ROOT / package).rglob("*.*")):
-            if source.suffix not in (".py", ".mjs") or source == ROOT / "worker" / "entry.py":
+            if not source.name.endswith((".py", ".mjs", ".min.js")) or source == ROOT / "worker" / "entry.py":
                 continue
             copy = target / source.relative_to(ROOT)
             copy.parent.mkdir(parents=True, exist_ok=True)

@@ -75,12 +75,14 @@ class Decision:
         return self.distribution.fallbacks if self.distribution is not None else ()
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Frozen:
-    """A decision as the visitor's cookie keeps it for the rest of its epoch.
+    """A decision as the visitor's cookie keeps it for the rest of its epoch. Nobody changes it; a frozen
+    dataclass would be slow to make.
 
     `excluded` is the digest of the variants that targeting had removed: where it differs, the decision is made anew.
-    `variants` and `propensities` have one element, or one for each position of a slate. `randomised` is the decision's.
+    `variants` and `propensities` have one element, or one for each position of a slate; empty, they mark that there was
+    a draw which cannot be repeated. `randomised` is the decision's.
     `earlier` are digests for which this epoch has drawn already: their `u` is used up.
     """
 

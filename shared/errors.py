@@ -11,6 +11,14 @@ UsherError
 
 from __future__ import annotations
 
+from typing import Literal
+
+# Why an event was refused, for programs.
+Code = Literal[
+    "not_an_object", "unknown_type", "missing", "wrong_type", "out_of_range", "too_long", "unplanned", "sensitive",
+    "not_from_here", "too_old", "signature", "not_configured",
+]  # fmt: skip
+
 
 class UsherError(Exception):
     """Base of all errors raised by the core."""
@@ -37,7 +45,11 @@ class InvalidProfile(InvalidValue):
 
 
 class InvalidEvent(InvalidValue):
-    """An event is not of the schema; it belongs into quarantine with this reason."""
+    """An event is not of the schema; it belongs into quarantine with this reason and its `code`."""
+
+    def __init__(self, path: str, problem: str, code: Code = "wrong_type") -> None:
+        super().__init__(path, problem)
+        self.code = code
 
 
 class InvalidCondition(InvalidValue):

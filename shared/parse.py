@@ -12,8 +12,10 @@ from shared.errors import InvalidValue
 # Python's JSON parser recurses in C. Inside WebAssembly several thousand levels overflow the stack and end the process
 # before Python can raise, so what may be deep is measured first.
 MAX_NESTING: Final = 100
+# A whole number from here on is not written out in messages.
+HUGE: Final = 1e100
 
-_SURROGATE: Final = re.compile("[\ud800-\udfff]")
+SURROGATE: Final = re.compile("[\ud800-\udfff]")
 _NO_BRACKET: Final = bytes(sorted(set(range(256)) - set(b"[]{}")))
 
 
@@ -67,7 +69,7 @@ class Reader:
         self.path = path
         self.error = error
         if not isinstance(data, Mapping):
-            raise error(path, f"expected an object, got {_kind(data)}")
+            raise error(path, f"expected an object, got {kind_of(data)}")
         self.data: Mapping[str, object] = data
 
     def place(self, key: str) -> str:
@@ -78,7 +80,7 @@ class Reader:
         """The error for a field that is missing or not as expected."""
         if key not in self.data:
             return self.error(self.place(key), f"missing; expected {expected}")
-        return self.error(self.place(key), f"expected {expected}, got {_kind(self.data[key])}")
+        return self.error(self.place(key), f"expected {expected}, got {kind_of(self.data[key])}")
 
     def text(self, key: str, *, longest: int = 10_000_000) -> str:
         """A string of at most `longest` characters."""
@@ -87,7 +89,7 @@ class Reader:
             raise self.fail(key, "a string")
         if len(value) > longest:
             raise self.error(self.place(key), f"{len(value)} characters; at most {longest} are allowed")
-        if _SURROGATE.search(value) is not None:
+        if SURROGATE.search(value) is not None:
             raise self.error(self.place(key), "holds half of a surrogate pair, which is no character")
         return value
 
@@ -125,7 +127,7 @@ class Reader:
         values = self.items(key)
         for i, value in enumerate(values):
             if not isinstance(value, str):
-                raise self.error(f"{self.place(key)}[{i}]", f"expected a string, got {_kind(value)}")
+                raise self.error(f"{self.place(key)}[{i}]", f"expected a string, got {kind_of(value)}")
         return tuple(values)  # type: ignore[arg-type]  # all are strings
 
     def numbers(self, key: str, *, length: int, low: float, high: float) -> tuple[float, ...]:
@@ -147,15 +149,18 @@ class Reader:
 
     def _bounded(self, value: object, place: str, low: float, high: float) -> float:
         if isinstance(value, bool) or not isinstance(value, int | float) or value != value:
-            raise self.error(self.place(place), f"expected a number, got {_kind(value)}")
+            raise self.error(self.place(place), f"expected a number, got {kind_of(value)}")
         if not low <= value <= high:
-            raise self.error(self.place(place), f"expected a number from {low:g} to {high:g}, got {value!r}")
+            raise self.error(self.place(place), f"expected a number from {low:g} to {high:g}, got {kind_of(value)}")
         return float(value)
 
 
-def _kind(value: object) -> str:
+def kind_of(value: object) -> str:
+    """What a value is, in a few words for messages."""
     if value is None:
         return "nothing"
+    if isinstance(value, int) and not -HUGE < value < HUGE:
+        return "a number of more than 100 digits"
     if isinstance(value, bool | int | float):
         return repr(value)
     if isinstance(value, str):

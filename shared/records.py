@@ -10,8 +10,10 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from shared.categories import Category, read_categories
 from shared.conditions import Condition, compile_condition
 from shared.errors import InvalidSnapshot, InvalidValue
+from shared.events.plan import Plan, read_plan
 from shared.features import Feature, compile_feature, path_of
 from shared.parse import Reader
 from shared.posterior import LARGEST, LEAST_SD, LEVELS, Posterior, Shift
@@ -137,14 +139,17 @@ class Header:
     created_ms: int
     holdout_share: float
     honour_gpc: bool
+    origins: tuple[str, ...]
     segments: tuple[Segment, ...]
     attributes: tuple[AttributeSource, ...]
     goals: tuple[str, ...]
+    plan: Plan
     pages: Mapping[str, tuple[str, ...]]
     interest: str
     intent: Intent | None
     phrases: tuple[Phrase, ...]
     has_profiles: bool
+    categories: tuple[Category, ...]
 
 
 def read_header(data: object) -> tuple[Header, int]:
@@ -161,14 +166,17 @@ def read_header(data: object) -> tuple[Header, int]:
         created_ms=reader.whole("created_ms", low=0, high=_LATEST_MS),
         holdout_share=reader.number("holdout_share", low=0.0, high=1.0),
         honour_gpc=reader.flag("honour_gpc", default=True),
+        origins=_texts(reader, "origins"),
         segments=tuple(_read_segment(each, i) for i, each in enumerate(reader.items("segments"))),
         attributes=tuple(_read_attribute(each, i) for i, each in enumerate(reader.items("attributes"))),
         goals=reader.texts("goals"),
+        plan=read_plan(reader),
         pages={name: pages.texts(name) for name in pages.data},
         interest=interest,
         intent=_read_intent(reader),
         phrases=_read_phrases(reader),
         has_profiles=reader.flag("has_profiles", default=False),
+        categories=read_categories(reader),
     )
     return header, reader.whole("records", low=0, high=1 << 31)
 

@@ -4,18 +4,29 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Final
+from typing import Final, Protocol
 
 from shared.features import find_attribute
 from shared.profile import Profile
 from shared.records import Segment
-from shared.session import Session, score_intent
+from shared.session import score_intent
 from shared.snapshot import Snapshot
 from shared.uniform import uniform
 
 DAY_MS: Final = 86_400_000
 # A profile older than this says nothing of a person any more: neither its scores nor its attributes are used.
 PROFILE_TTL_MS: Final = 90 * DAY_MS
+
+
+class Visit(Protocol):
+    """What decisions read of a session: at the edge its state, in a replay what was logged of it."""
+
+    @property
+    def started_ms(self) -> int:
+        """When it started, which names its epoch."""
+
+    def to_attributes(self) -> dict[str, object]:
+        """What stands below `session`, but for the intent, in a dictionary of the caller's own."""
 
 
 @dataclass(slots=True, eq=False)
@@ -30,7 +41,7 @@ class Situation:
     snapshot: Snapshot
     unit: str
     profile: Profile | None
-    session: Session
+    session: Visit
     attributes: Mapping[str, object]
     now_ms: int
     is_holdout: bool
@@ -65,7 +76,7 @@ def situate(
     unit: str,
     snapshot: Snapshot,
     profile: Profile | None,
-    session: Session,
+    session: Visit,
     context: Mapping[str, object],
     now_ms: int,
 ) -> Situation:

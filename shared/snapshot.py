@@ -13,6 +13,7 @@ from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
+from shared.categories import find_category
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader, load_json
 from shared.paths import path_matches
@@ -72,7 +73,7 @@ class Snapshot:
         self._touchpoints: dict[str, Touchpoint] = {}
         self._cells: dict[tuple[str, str, str], Posterior | None] = {}
         self._kept: dict[Hashable, object] = {}
-        self._paths: dict[str, list[str]] = {}
+        self._paths: dict[str, tuple[list[str], str]] = {}
 
     @classmethod
     def from_text(cls, text: str) -> Snapshot:
@@ -128,12 +129,26 @@ class Snapshot:
         return cell
 
     def touchpoints_on(self, path: str) -> list[str]:
-        """The names of the touchpoints that are configured for a URL path. The last few hundred paths are kept, as a
-        site has more touchpoints than a page."""
+        """The names of the touchpoints that are configured for a URL path."""
+        return self._look_up(path)[0]
+
+    def category_of(self, path: str) -> str:
+        """The category of a URL path; empty where it has none."""
+        return self._look_up(path)[1]
+
+    def is_observed(self, path: str) -> bool:
+        """Whether the pages at a URL path have touchpoints or a category."""
+        names, category = self._look_up(path)
+        return bool(names or category)
+
+    def _look_up(self, path: str) -> tuple[list[str], str]:
+        """Touchpoints and category of a path. The last few hundred paths are kept, as a site has more of both than a
+        page."""
         found = self._paths.get(path)
         if found is None:
             pages = self.header.pages.items()
-            found = [name for name, patterns in pages if any(path_matches(pattern, path) for pattern in patterns)]
+            names = [name for name, patterns in pages if any(path_matches(pattern, path) for pattern in patterns)]
+            found = names, find_category(self.header.categories, path)
             if len(self._paths) >= MOST_PATHS:
                 del self._paths[next(iter(self._paths))]
             if len(path) <= LONGEST_PATH:

@@ -11,6 +11,7 @@ from typer.main import get_command
 
 from origin.cli import app
 from origin.settings import Settings
+from worker.settings import NUMBERS, SECRETS
 
 ROOT = Path(__file__).resolve().parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -22,12 +23,8 @@ def test_every_setting_of_the_origin_is_documented(name: str) -> None:
 
 
 def test_every_variable_of_the_worker_is_documented() -> None:
-    entry = (ROOT / "worker" / "entry.py").read_text(encoding="utf-8")
     page = (ROOT / "worker" / "page.mjs").read_text(encoding="utf-8")
-    read = set(re.findall(r"env\.([A-Z_]+)", page)) | set(
-        re.findall(r'(?:getattr|_number)\(\w+(?:\.bindings)?, "([A-Z_]+)"', entry)
-    )
-    read -= {"ASSETS", "COUNTERS"}
+    read = {*re.findall(r"env\.([A-Z_]+)", page), *NUMBERS, *SECRETS} - {"ASSETS"}
     declared = set(tomllib.loads((ROOT / "wrangler.toml").read_text(encoding="utf-8"))["vars"])
     assert {"SNAPSHOT_TTL_MS", "UPSTREAM", "USHER_KEYS"} <= read
     assert {name for name in read | declared if f"`{name}`" not in README} == set()

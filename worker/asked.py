@@ -7,12 +7,14 @@ from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
 from shared.records import AttributeSource
+from shared.session import Declared, Event, Left, Viewed, fold, is_over, remembers
 from shared.signing import PREVIEW_PARAMETER, Keys
 from shared.snapshot import Snapshot
-from worker.context import read_context, referral_of
+from worker.context import LONGEST, read_context, referral_of
+from worker.cookies import read_left, read_preferences
 from worker.page_view import PageRequest
 from worker.plan import read_preview
-from worker.visitor import continue_visit, read_preferences, read_visitor
+from worker.visitor import Visitor, continue_visit, read_visitor
 
 HEADERS: Final = (
     "accept", "accept-language", "cookie", "referer", "sec-gpc", "sec-purpose", "upgrade", "user-agent",
@@ -43,33 +45,61 @@ class AskedPage:
 def read_page_request(
     asked: AskedPage,
     snapshot: Snapshot,
-    names: list[str],
     keys: Keys,
     now_ms: int,
     random_bytes: Callable[[int], bytes],
-) -> tuple[PageRequest | None, str | None]:
-    """Return who asks for which touchpoints, and why a cookie was not believed where one was sent.
+) -> tuple[PageRequest | None, list[str]]:
+    """Return who asks for an observed page, and what is to be counted: a cookie that was not believed, and reports of
+    page views that the visitor's cookie does not know (`left_unknown`), as where tabs have overwritten each other.
 
     None where nobody may be told apart: the browser sends Global Privacy Control, and the site honours it.
     """
     header = asked.header
     if snapshot.header.honour_gpc and header("sec-gpc") == "1":
-        return None, None
+        return None, []
     cookies = header("cookie")
-    visitor, problem = read_visitor(cookies, keys)
-    visitor = continue_visit(visitor, now_ms, lambda: referral_of(asked.url, header("referer")), random_bytes)
+    known, problem = read_visitor(cookies, keys)
+    reports, unknown = _read_reports(cookies, known)
+    problems = ([problem] if problem is not None else []) + ["left_unknown"] * unknown
+    viewed = _read_view(asked, snapshot, known, now_ms, f"{now_ms:x}-{random_bytes(8).hex()}")
+    visitor = continue_visit(known, reports, viewed, random_bytes)
     request = PageRequest(
-        id=f"{now_ms:x}-{random_bytes(8).hex()}",
-        names=names,
+        id=viewed.page_view,
+        names=snapshot.touchpoints_on(asked.path),
         snapshot=snapshot,
         visitor=visitor,
+        # A page that is fetched ahead is decided as if it were shown already.
+        session=visitor.session if viewed.is_shown else fold(visitor.session, Left(viewed.page_view, 0, 0)),
         context=read_context(asked.url, header, snapshot.header.attributes),
-        preferences=read_preferences(cookies),
         forced=_read_forced(asked.url, keys),
         now_ms=now_ms,
-        is_shown=not header("sec-purpose"),  # a page fetched ahead of its time is not shown yet
+        is_shown=viewed.is_shown,
+        user_agent=header("user-agent")[:LONGEST],
     )
-    return request, problem
+    return request, problems
+
+
+def _read_reports(cookies: str, known: Visitor | None) -> tuple[list[Event], int]:
+    """What the client has left for the visitor's state, and how many reports are of page views unknown to it."""
+    left = read_left(cookies)
+    reports: list[Event] = [each for each in left if known is not None and remembers(known.session, each.page_view)]
+    unknown = len(left) - len(reports)
+    preferences = read_preferences(cookies)
+    if preferences is not None:
+        reports.append(Declared(preferences))
+    return reports, unknown
+
+
+def _read_view(asked: AskedPage, snapshot: Snapshot, known: Visitor | None, now_ms: int, name: str) -> Viewed:
+    """The page view as the visit's state counts it. Where it came from matters only where it begins a visit."""
+    begins = known is None or is_over(known.session, now_ms)
+    return Viewed(
+        now_ms,
+        name,
+        snapshot.category_of(asked.path),
+        referral_of(asked.url, asked.header("referer")) if begins else "direct",
+        not asked.header("sec-purpose"),  # a page fetched ahead of its time is not shown yet
+    )
 
 
 def _read_forced(url: str, keys: Keys) -> dict[str, str]:

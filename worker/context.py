@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import parse_qs, parse_qsl, urlsplit
 
+from shared.devices import device_of
 from shared.records import AttributeSource
 
 LONGEST: Final = 200
@@ -54,13 +55,6 @@ def referral_of(url: str, referrer: str | None) -> str:
     if names & SEARCH_ENGINES:
         return "search"
     return "social" if host in SOCIAL_HOSTS or names & SOCIAL_NAMES else "other"
-
-
-def device_of(user_agent: str) -> str:
-    """`mobile`, `tablet` or `desktop`, as the user agent claims."""
-    if "iPad" in user_agent or ("Android" in user_agent and "Mobile" not in user_agent):
-        return "tablet"
-    return "mobile" if "Mobi" in user_agent else "desktop"
 
 
 def _is_plain(query: str) -> bool:

@@ -1,8 +1,8 @@
 """The one file that touches the runtime: turns requests into plain Python and plain Python into responses.
 
-Bindings (wrangler.toml): KV `SCORES`, queue `EVENTS`, bucket `LAKE`, optional dataset `COUNTERS`, optional assets
-`ASSETS`. Variables: `USHER_KEYS` (secret, `id:secret,…`), `UPSTREAM` (origin of the pages where they are neither assets
-nor the zone's own), `SNAPSHOT_TTL_MS`, `COLD_MARGIN_MS`, `PROFILE_MARGIN_MS`.
+Bindings (wrangler.toml): KV `SCORES`, queue `EVENTS`, bucket `LAKE`; optional are the dataset `COUNTERS`, the assets
+`ASSETS`, and the rate limiters `VISITOR_LIMIT` and `ADDRESS_LIMIT`. Variables and secrets: worker/settings.py, and
+`UPSTREAM`, the origin of the pages where they are neither assets nor the zone's own.
 """
 
 from __future__ import annotations
@@ -10,24 +10,30 @@ from __future__ import annotations
 import asyncio
 import json
 import os
+from collections.abc import Iterable
 from contextlib import suppress
 from time import time_ns
 from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from urllib.parse import urlsplit
 
 import js
 from pyodide.ffi import create_proxy, to_js
 from workers import WorkerEntrypoint, import_from_javascript
 
-from shared.signing import Keys, read_keys
-from worker import client, intake
+from worker import admission, client, intake
+from worker.answers import Answer, Refusal
 from worker.asked import AskedPage, header_names, read_page_request
+from worker.cookies import without_ours
 from worker.deciding import Deciding
+from worker.receipts import Receipts
+from worker.settings import Settings, read_settings
 from worker.snapshots import SnapshotStore
-from worker.storage import pack_batch, to_messages
+from worker.storage import event_line, fit_line, pack_batch, pack_messages
 from worker.upstream import CACHE_HEADERS, REMOVED_REQUEST_HEADERS, VALIDATORS, is_rewritable
-from worker.visitor import read_visitor, without_ours, write_visitor
+from worker.visitor import write_visitor
 
 if TYPE_CHECKING:
+    from shared.signing import Keys
     from shared.snapshot import Snapshot
     from worker.page_view import PageView
 
@@ -35,16 +41,18 @@ EXPOSURE_TIMER_MS: Final = 20_000
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
 
 # What the isolate keeps between requests. No request awaits here what belongs to another.
+_settings: Settings | None = None
 _store: SnapshotStore | None = None
-_keys: dict[str, Keys] = {}
 _open_pages: dict[int, OpenPage] = {}
 _page_numbers = 0
+_receipts: Receipts | None = None
 _module: Any = None
+_intake: Any = None
 _counters: Any = None
 
 
 class OpenPage(NamedTuple):
-    """A page view that is being streamed, and where its exposures go."""
+    """A page view that is being streamed, and where its events go."""
 
     view: PageView
     queue: Any
@@ -58,16 +66,34 @@ def _end_page(number: int, written: str, cause: str) -> Any:
     page = _open_pages.pop(number)
     if cause == "timer":
         _count("exposure_timer")
-    exposures = page.view.exposures([int(slot) for slot in written.split(",") if slot])
-    messages = to_messages([each.to_dict() for each in exposures], ())
-    if len(messages) == 1:
-        return page.queue.send(messages[0], _as_text)
-    return _send_all(page.queue, messages) if messages else None
+    now_ms = page.view.request.now_ms
+    events = page.view.events([int(slot) for slot in written.split(",") if slot])
+    lines = [fit_line(event_line(each), now_ms) for each in events]
+    return _send(page.queue, lines, now_ms, is_kept=False)
 
 
-async def _send_all(queue: Any, messages: list[str]) -> None:
-    for message in messages:
-        await queue.send(message, _as_text)
+def _send(queue: Any, lines: list[str], now_ms: int, *, is_kept: bool) -> Any:
+    """Send lines to the Queue; returns the promise of whether it has accepted all of them, None where there are none.
+
+    What nobody else keeps is tried several times. Messages go out at once: where one of a batch is refused, the sender
+    repeats all, and what comes twice is counted once.
+    """
+    global _receipts  # noqa: PLW0603 - the isolate's one book
+    if _receipts is None:
+        _receipts = Receipts(os.urandom(8).hex())
+    messages = pack_messages(lines, _receipts, now_ms)
+    if not messages:
+        return None
+    numbered = [part for each in messages for part in (each.number, each.text)]
+    return _page_module().send(queue, is_kept, _settle_proxy, *numbered)
+
+
+def _settle(number: int, problem: str) -> None:
+    """Note what became of a message; an empty problem says that the Queue has it."""
+    if _receipts is not None:
+        _receipts.settle(number, is_accepted=not problem)
+    if problem:
+        _count("queue_failed", problem)
 
 
 def _object(**fields: Any) -> Any:
@@ -78,22 +104,18 @@ def _object(**fields: Any) -> Any:
     return result
 
 
-def _log(reason: str, detail: str = "") -> None:
-    js.console.warn(json.dumps({"usher": reason, "detail": detail[:500]}))
-
-
 def _count(reason: str, detail: str = "") -> None:
     """Count a failure by its reason: a structured line in the log, and a data point where there is a dataset."""
-    _log(reason, detail)
+    js.console.warn(json.dumps({"usher": reason, "detail": detail[:500]}))
     if _counters is not None:
         with suppress(Exception):  # counting a failure must not make another
             _counters.writeDataPoint(_object(indexes=js.Array.of(reason), doubles=js.Array.of(1)))
 
 
-_as_text = _object(contentType="text")
 # One proxy each for the life of the isolate: made for a request, it would have to be destroyed on every path.
 _end_page_proxy = create_proxy(_end_page)
 _count_proxy = create_proxy(_count)
+_settle_proxy = create_proxy(_settle)
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
@@ -118,7 +140,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         except Exception as error:  # noqa: BLE001 - the last resort: the page without us
             _count("request_failed", repr(error))
         try:
-            return await _page_module().fetchUpstream(self.bindings, request)
+            return await self._pass_page(request)
         except Exception as error:  # noqa: BLE001 - there is no page to be had
             _count("upstream_failed", repr(error))
             return _respond("The site cannot be reached. Please try again later.\n", 502, "text/plain; charset=utf-8")
@@ -126,9 +148,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
     async def _route(self, request: Any) -> Any:
         asked = _describe(request)
         if asked.path == intake.PATH:
-            return await self._take_events(request)
+            return await self._answer_events(request)
         if asked.path == client.PATH:
-            return _respond(client.SCRIPT, 200, "text/javascript; charset=utf-8", cache_control=client.CACHE_CONTROL)
+            return _serve_client(request)
         if asked.method not in ("GET", "HEAD") or asked.header("upgrade"):
             return await _page_module().fetchUpstream(self.bindings, request)
         return await self._answer_page(request, asked)
@@ -136,45 +158,53 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
     async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002 - the runtime's signature
         """Write a batch of messages to the lake. An exception makes the queue deliver it again."""
         raw = getattr(batch, "_binding", batch)
-        messages = [(message.id, int(message.timestamp.getTime()), message.body) for message in raw.messages]
+        messages = [(message.id, int(message.timestamp.getTime()), str(message.body)) for message in raw.messages]
         for stored in pack_batch(messages):
             await self.bindings.LAKE.put(stored.key, to_js(stored.content))
 
     async def scheduled(self, controller: Any = None, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002
         """Look whether what is published is fresh, and count it where it is not."""
-        store, now_ms = _store_of(self.bindings), time_ns() // 1_000_000
+        store, now_ms = self.store, time_ns() // 1_000_000
         await self._refresh(store, now_ms)
         if store.snapshot is not None and now_ms - store.confirmed_ms > STALE_SNAPSHOT_MS:
             _count("snapshot_stale", store.snapshot.version)
 
     # Pages
 
+    async def _pass_page(self, request: Any) -> Any:
+        """The page without us; where it is observed, under the same cache rule as with us."""
+        module, is_observed = _page_module(), None
+        with suppress(Exception):  # what has failed before may be this
+            is_observed = _is_observed(self.store, urlsplit(request.url).path)
+        if is_observed is False or request.method not in ("GET", "HEAD") or request.headers.get("upgrade"):
+            return await module.fetchUpstream(self.bindings, request)
+        cookies = _text(request.headers.get("cookie")) or ""
+        response = await module.fetchPage(self.bindings, request, REMOVED_REQUEST_HEADERS, cookies)
+        return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None) if _is_page(response) else response
+
     async def _answer_page(self, request: Any, asked: AskedPage) -> Any:
-        store, now_ms, module = _store_of(self.bindings), time_ns() // 1_000_000, _page_module()
+        store, now_ms, module = self.store, time_ns() // 1_000_000, _page_module()
         loading = None
         if store.is_due(now_ms):
             loading = asyncio.ensure_future(self._refresh(store, now_ms))
             self.ctx.waitUntil(loading)
-        names = _names_on(store, asked.path)
-        may_be_page = names is None and "text/html" in asked.header("accept")
-        if not names and not may_be_page:
+        is_observed = _is_observed(store, asked.path)
+        may_be_page = is_observed is None and "text/html" in asked.header("accept")
+        if not is_observed and not may_be_page:
             return await module.fetchUpstream(self.bindings, request)
         cookies = without_ours(asked.header("cookie"))
         fetched = module.fetchPage(self.bindings, request, REMOVED_REQUEST_HEADERS, cookies)
-        deciding = self._start_deciding(asked, store.snapshot, names, now_ms)
+        deciding = self._start_deciding(asked, store.snapshot, now_ms)
         response = await fetched
         if store.snapshot is None and loading is not None:
             await self._wait_for_first_snapshot(loading)
-        if names is None:
-            names = _names_on(store, asked.path)
+        if is_observed is None:
+            is_observed = _is_observed(store, asked.path)
             asked = _describe(request)  # what the snapshot wants to know of a request was not known before
-            deciding = self._start_deciding(asked, store.snapshot, names, now_ms)
-        headers = response.headers
-        if names == [] or not is_rewritable(
-            response.status, _text(headers.get("content-type")), _text(headers.get("content-encoding"))
-        ):
+            deciding = self._start_deciding(asked, store.snapshot, now_ms) if is_observed else None
+        if is_observed is False or not _is_page(response):
             return response
-        view = await deciding.finish(_profile_margin_s(self.bindings)) if deciding is not None else None
+        view = await deciding.finish(self.settings.profile_margin_s) if deciding is not None else None
         keys = self._read_keys()
         if view is None or keys is None:
             return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None)
@@ -183,18 +213,19 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         except Exception as error:  # noqa: BLE001 - the page as it is
             _count("rewriter_failed", repr(error))
             return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None)
-        return module.withHeaders(written, VALIDATORS, CACHE_HEADERS, write_visitor(view.visitor, keys))
+        cookie, problem = write_visitor(view.visitor, keys)
+        if problem is not None:
+            _count(problem)
+        return module.withHeaders(written, VALIDATORS, CACHE_HEADERS, cookie)
 
-    def _start_deciding(
-        self, asked: AskedPage, snapshot: Snapshot | None, names: list[str] | None, now_ms: int
-    ) -> Deciding | None:
-        """Decide while the page is being fetched; None where nothing is to be decided."""
+    def _start_deciding(self, asked: AskedPage, snapshot: Snapshot | None, now_ms: int) -> Deciding | None:
+        """Decide a page while it is being fetched; None where nobody may be told apart, or nothing is known."""
         keys = self._read_keys()
-        if snapshot is None or not names or keys is None or asked.method == "HEAD":
+        if snapshot is None or keys is None or asked.method == "HEAD":
             return None
         try:
-            request, problem = read_page_request(asked, snapshot, names, keys, now_ms, os.urandom)
-            if problem is not None:
+            request, problems = read_page_request(asked, snapshot, keys, now_ms, os.urandom)
+            for problem in problems:
                 _count(problem)
             if request is None:
                 return None
@@ -216,7 +247,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         for slot in view.plan.slots:
             slots += (slot.decision.touchpoint, slot.html)
         written = _page_module().writeSlots(
-            self.ctx, request, response, _page_numbers, EXPOSURE_TIMER_MS, client.script_tag(view.request.id),
+            self.ctx, request, response, _page_numbers, EXPOSURE_TIMER_MS, _script_tag(view),
             _end_page_proxy, _count_proxy, *slots,
         )  # fmt: skip
         _open_pages[_page_numbers] = OpenPage(view, self.bindings.EVENTS)  # the page's end comes later than this
@@ -241,69 +272,81 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     async def _wait_for_first_snapshot(self, loading: asyncio.Future[None]) -> None:
         """Give a fresh isolate's first read of KV a bounded time; it goes on for the next requests."""
-        done, _ = await asyncio.wait([loading], timeout=_number(self.bindings, "COLD_MARGIN_MS", 200) / 1000)
+        done, _ = await asyncio.wait([loading], timeout=self.settings.cold_margin_s)
         if not done:
             _count("kv_deadline")
 
     # Events
 
-    async def _take_events(self, request: Any) -> Any:
-        if request.method != "POST":
-            return _refuse(intake.Refusal(status=405, code="method", remedy="send a POST request"))
-        get = request.headers.get
-        refusal = intake.check_headers(
-            _text(get("content-type")), _text(get("content-encoding")), _text(get("content-length"))
-        )
-        if refusal is not None:
-            return _refuse(refusal)
-        keys = self._read_keys()
-        if keys is None:
-            return _refuse(intake.Refusal(status=503, code="no_keys", remedy="try again later"), retry_after_s=60)
-        store, now_ms = _store_of(self.bindings), time_ns() // 1_000_000
-        if store.is_due(now_ms):
-            self.ctx.waitUntil(self._refresh(store, now_ms))
-        body = await _read_at_most(request.body, intake.MAX_BODY_BYTES)
-        if body is None:
-            return _refuse(intake.too_large())
-        snapshot = store.snapshot
-        if _text(get("sec-gpc")) == "1" and (snapshot is None or snapshot.header.honour_gpc):
-            return _respond("", 204, None)
-        visitor, _ = read_visitor(_text(get("cookie")), keys)
-        if visitor is None:
-            remedy = "send the cookie of a page that Usher answered"
-            return _refuse(intake.Refusal(status=401, code="no_visitor", remedy=remedy))
-        goals = snapshot.header.goals if snapshot is not None else None
-        result = intake.read_batch(body, visitor=visitor.id, received_ms=now_ms, goals=goals)
-        if isinstance(result, intake.Refusal):
-            return _refuse(result)
-        messages = to_messages([goal.to_dict() for goal in result.accepted], result.quarantined)
-        if not await self._enqueue(messages):
-            refusal = intake.Refusal(status=503, code="queue", remedy="keep the events and send them again")
-            return _refuse(refusal, retry_after_s=5)
-        return _respond(json.dumps(result.verdicts()), 202, "application/json")
-
-    async def _enqueue(self, messages: list[str]) -> bool:
+    async def _answer_events(self, request: Any) -> Any:
+        asked = AskedPage(_page_module().describe(request, admission.HEADERS), admission.HEADERS)
+        snapshot = None
         try:
-            await _send_all(self.bindings.EVENTS, messages)
-        except Exception as error:  # noqa: BLE001 - named, counted, and answered by the caller
-            _count("queue_failed", repr(error))
-            return False
-        return True
+            now_ms = time_ns() // 1_000_000
+            snapshot = await self._await_snapshot(self.store, now_ms)
+            answer = await self._take_events(request, asked, snapshot, now_ms)
+        except Exception as error:  # noqa: BLE001 - the sender keeps its events and is told so
+            _count("intake_failed", repr(error))
+            answer = intake.FAILED.to_answer()
+        headers = (*answer.headers, *admission.cors_headers(asked, snapshot))
+        return _intake_module().answer(answer.status, answer.text(), _join(headers))
+
+    async def _take_events(self, request: Any, asked: AskedPage, snapshot: Snapshot | None, now_ms: int) -> Answer:
+        settings = self.settings
+        sender = admission.admit(asked, snapshot, self._read_keys(), settings.tokens)
+        if isinstance(sender, Answer):
+            return sender
+        most, limits = sender.allowance.bytes, _join(sender.limits.items())
+        received = await _intake_module().receive(self.bindings, request, most, limits, _count_proxy)
+        word, _, text = received.partition("\n")
+        if word != "text":
+            return intake.refuse_body(word, text, sender.allowance).to_answer()
+        plan = snapshot.header.plan if snapshot is not None else None
+        batch = intake.read_batch(text, intake.know(sender, settings, plan, now_ms), sender.allowance)
+        if isinstance(batch, Refusal):
+            return batch.to_answer()
+        sending = _send(self.bindings.EVENTS, batch.lines(), now_ms, is_kept=True)
+        if sending is not None:
+            self.ctx.waitUntil(sending)  # a message that has its number goes out, even if the client leaves now
+            if not await sending:
+                return intake.NOT_QUEUED.to_answer()
+        return batch.to_answer()
+
+    async def _await_snapshot(self, store: SnapshotStore, now_ms: int) -> Snapshot | None:
+        """The snapshot; where there is none yet, after a bounded time for the first read of KV."""
+        if store.is_due(now_ms):
+            loading = asyncio.ensure_future(self._refresh(store, now_ms))
+            self.ctx.waitUntil(loading)
+            if store.snapshot is None:
+                await self._wait_for_first_snapshot(loading)
+        return store.snapshot
 
     # Settings
 
+    @property
+    def settings(self) -> Settings:
+        """The variables and secrets; what is wrong with them is counted when an isolate reads them first."""
+        global _settings
+        if _settings is None:
+            env = self.bindings
+            _settings, problems = read_settings(lambda name: getattr(env, name, None))
+            for problem in problems:
+                _count("setting_invalid", problem)
+        return _settings
+
     def _read_keys(self) -> Keys | None:
-        text = getattr(self.bindings, "USHER_KEYS", None)
-        if not isinstance(text, str):
+        keys = self.settings.keys
+        if keys is None:
             _count("no_keys")
-            return None
-        if text not in _keys:
-            try:
-                _keys[text] = read_keys(text)
-            except ValueError as error:
-                _count("keys_invalid", str(error))
-                return None
-        return _keys[text]
+        return keys
+
+    @property
+    def store(self) -> SnapshotStore:
+        """The isolate's copy of what was published."""
+        global _store  # noqa: PLW0603 - the isolate's one copy
+        if _store is None:
+            _store = SnapshotStore(ttl_ms=self.settings.snapshot_ttl_ms)
+        return _store
 
 
 def _page_module() -> Any:
@@ -314,6 +357,13 @@ def _page_module() -> Any:
     return _module
 
 
+def _intake_module() -> Any:
+    global _intake  # noqa: PLW0603 - code, not state
+    if _intake is None:
+        _intake = import_from_javascript("worker/intake.mjs")
+    return _intake
+
+
 def _describe(request: Any) -> AskedPage:
     """The request as text, with the headers that are always needed and those that the snapshot names."""
     snapshot = _store.snapshot if _store is not None else None
@@ -321,8 +371,14 @@ def _describe(request: Any) -> AskedPage:
     return AskedPage(_page_module().describe(request, names), names)
 
 
-def _profile_margin_s(env: Any) -> float:
-    return _number(env, "PROFILE_MARGIN_MS", 10) / 1000
+def _is_page(response: Any) -> bool:
+    get = response.headers.get
+    return is_rewritable(response.status, _text(get("content-type")), _text(get("content-encoding")))
+
+
+def _join(pairs: Iterable[tuple[str, str]]) -> str:
+    """Pairs as they cross into JavaScript: as one string, of a line each."""
+    return "\n".join([part for pair in pairs for part in pair])
 
 
 def _text(value: Any) -> str | None:
@@ -330,43 +386,12 @@ def _text(value: Any) -> str | None:
     return value if isinstance(value, str) else None
 
 
-def _names_on(store: SnapshotStore, path: str) -> list[str] | None:
-    """The touchpoints of a page: none where nothing is published, None where that is not known yet."""
+def _is_observed(store: SnapshotStore, path: str) -> bool | None:
+    """Whether a page has touchpoints or a category: none has where nothing is published; None where that is not known
+    yet."""
     if store.snapshot is not None:
-        return store.snapshot.touchpoints_on(path)
-    return [] if store.is_published is False else None
-
-
-async def _read_at_most(stream: Any, limit: int) -> bytes | None:
-    """Read a body to its end, or give up (None) as soon as it exceeds the limit."""
-    if not stream:
-        return b""
-    reader = stream.getReader()
-    chunks = []
-    left = limit
-    while not (step := await reader.read()).done:
-        left -= step.value.byteLength
-        if left < 0:
-            await reader.cancel()
-            return None
-        chunks.append(step.value.to_bytes())
-    return b"".join(chunks)
-
-
-def _store_of(env: Any) -> SnapshotStore:
-    global _store  # noqa: PLW0603 - the isolate's one copy
-    if _store is None:
-        _store = SnapshotStore(ttl_ms=_number(env, "SNAPSHOT_TTL_MS", 60_000))
-    return _store
-
-
-def _number(env: Any, name: str, default: int) -> int:
-    value = getattr(env, name, None)
-    try:
-        return default if value is None else int(value)
-    except (TypeError, ValueError):
-        _log("setting_invalid", f"{name} is {value!r}; using {default}")
-        return default
+        return store.snapshot.is_observed(path)
+    return False if store.is_published is False else None
 
 
 def _respond(body: str, status: int, content_type: str | None, cache_control: str = "no-store") -> Any:
@@ -377,9 +402,15 @@ def _respond(body: str, status: int, content_type: str | None, cache_control: st
     return js.Response.new(body or None, _object(status=status, headers=headers))
 
 
-def _refuse(refusal: intake.Refusal, retry_after_s: int | None = None) -> Any:
-    body = json.dumps({"error": refusal.code, "remedy": refusal.remedy})
-    response = _respond(body, refusal.status, "application/json")
-    if retry_after_s is not None:
-        response.headers.set("retry-after", str(retry_after_s))
+def _serve_client(request: Any) -> Any:
+    is_known = client.is_known(_text(request.headers.get("if-none-match")))
+    response = _respond(
+        "" if is_known else client.SCRIPT, 304 if is_known else 200, client.CONTENT_TYPE, client.CACHE_CONTROL
+    )
+    response.headers.set("etag", client.ETAG)
     return response
+
+
+def _script_tag(view: PageView) -> str:
+    request = view.request
+    return client.script_tag(request.id, is_shown=request.is_shown, honours_gpc=request.snapshot.header.honour_gpc)

@@ -1,98 +1,107 @@
-"""Events from browsers: read, judged one by one, and packed for the queue."""
+"""A batch of events: read, judged one by one, and made into lines for the Queue."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.errors import InvalidEvent
-from shared.events import LATEST_MS, Goal, read_goal
+from shared.events import LATEST_MS, Given, Plan, read_event, redact
 from shared.parse import Reader, load_json
+from worker.admission import Allowance, Sender, limited, too_large
+from worker.answers import Answer, Refusal
+from worker.settings import Settings
+from worker.storage import event_line, quarantine_line, quarantine_record
 
 PATH: Final = "/_usher/events"
-MAX_BODY_BYTES: Final = 64 * 1024
-MAX_EVENTS: Final = 100
-MAX_QUARANTINED_CHARACTERS: Final = 2_000
-CONTENT_TYPES: Final = ("application/json", "text/plain")
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Refusal:
-    """A request that is refused as a whole: HTTP status, a code for programs, and what to do instead."""
-
-    status: int
-    code: str
-    remedy: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Batch:
     """The verdict on a batch: the events that are good, and the others as quarantine records with their reasons."""
 
-    accepted: tuple[Goal, ...]
+    accepted: tuple[dict[str, object], ...]
     quarantined: tuple[dict[str, object], ...]
 
-    def verdicts(self) -> dict[str, object]:
-        """The answer to the client."""
-        rejected = [{"index": each["index"], "reason": each["reason"]} for each in self.quarantined]
-        return {"accepted": len(self.accepted), "quarantined": rejected}
+    def lines(self) -> list[str]:
+        """The batch as it goes to the Queue."""
+        return [*map(event_line, self.accepted), *map(quarantine_line, self.quarantined)]
+
+    def to_answer(self) -> Answer:
+        """What the sender is told once the Queue has the batch: it is done with, and what was wrong with some of it."""
+        refused = [{key: each[key] for key in ("index", "code", "reason")} for each in self.quarantined]
+        return Answer(status=202, body={"accepted": len(self.accepted), "quarantined": refused})
 
 
-def check_headers(content_type: str | None, content_encoding: str | None, content_length: str | None) -> Refusal | None:
-    """Refuse what need not be read at all."""
-    kind = (content_type or "").partition(";")[0].strip().lower()
-    if kind not in CONTENT_TYPES:
-        return Refusal(status=415, code="content_type", remedy=f"send {' or '.join(CONTENT_TYPES)}")
-    if (content_encoding or "identity").strip().lower() != "identity":
-        return Refusal(status=415, code="content_encoding", remedy="send the body without Content-Encoding")
-    if content_length is not None and content_length.isdecimal() and int(content_length[:20]) > MAX_BODY_BYTES:
-        return too_large()
-    return None
-
-
-def too_large() -> Refusal:
-    """The refusal of a body over the limit."""
-    return Refusal(status=413, code="too_large", remedy=f"send at most {MAX_BODY_BYTES} bytes a request")
-
-
-def read_batch(body: bytes, *, visitor: str, received_ms: int, goals: tuple[str, ...] | None) -> Batch | Refusal:
-    """Read a request body: `{"sent_ms": …, "events": […]}`.
-
-    `visitor` is the id from the signed cookie. `goals` as in `read_goal`.
-    """
+def read_batch(body: str, given: Given, allowance: Allowance) -> Batch | Refusal:
+    """Read a request body: `{"sent_ms": …, "events": […]}`. Its `sent_ms` takes the place of the one in `given`."""
     try:
-        reader = Reader(load_json(body.decode("utf-8"), lenient=True), "", InvalidEvent)
+        reader = Reader(load_json(body, lenient=True), "", InvalidEvent)
         sent_ms = reader.whole("sent_ms", low=0, high=LATEST_MS)
         events = reader.items("events")
     except ValueError:
-        return Refusal(status=400, code="not_json", remedy="send one JSON object in UTF-8")
+        return NOT_JSON
     except InvalidEvent as error:
-        return Refusal(status=400, code="not_a_batch", remedy=str(error))
-    if len(events) > MAX_EVENTS:
-        return Refusal(status=413, code="too_many_events", remedy=f"send at most {MAX_EVENTS} events a request")
-    return _judge(events, visitor, sent_ms, received_ms, goals)
+        return Refusal(status=400, code="not_a_batch", remedy=f'send {{"sent_ms": …, "events": […]}}; {error}')
+    if len(events) > allowance.events:
+        remedy = f"send at most {allowance.events} events a request"
+        return Refusal(status=413, code="too_many_events", remedy=remedy)
+    return _judge(events, replace(given, sent_ms=sent_ms))
 
 
-def _judge(
-    events: Sequence[object], visitor: str, sent_ms: int, received_ms: int, goals: tuple[str, ...] | None
-) -> Batch:
+NOT_JSON: Final = Refusal(status=400, code="not_json", remedy="send one JSON object in UTF-8")
+CUT_SHORT: Final = Refusal(status=400, code="cut_short", remedy="send the whole body, as long as Content-Length says")
+# The sender keeps the whole batch, even where a part of it has reached the Queue: what comes twice is counted once.
+NOT_QUEUED: Final = Refusal(
+    status=503, code="queue", remedy="keep the events and send them again under the same ids", retry_after_s=5
+)
+FAILED: Final = Refusal(
+    status=503, code="failed", remedy="keep the events and send them again under the same ids", retry_after_s=60
+)
+
+
+def know(sender: Sender, settings: Settings, plan: Plan | None, now_ms: int) -> Given:
+    """What the edge knows of a batch before it has read it; when it was sent, the batch itself says."""
+    return Given(
+        source=sender.source,
+        visitor=sender.visitor,
+        session_ms=sender.session_ms,
+        sent_ms=0,
+        received_ms=now_ms,
+        user_agent=sender.user_agent,
+        plan=plan,
+        hash_user=settings.hash_user,
+        is_signed=settings.is_signed,
+    )
+
+
+def refuse_body(word: str, binding: str, allowance: Allowance) -> Refusal:
+    """The refusal of a body that was not read, by the word that `receive` has for it."""
+    if word == "limited":
+        return limited(binding)
+    return {"large": too_large(allowance), "lost": CUT_SHORT}.get(word, NOT_JSON)
+
+
+def _judge(events: list[object], given: Given) -> Batch:
     accepted = []
     quarantined = []
     for index, event in enumerate(events):
         try:
-            accepted.append(
-                read_goal(
-                    event,
-                    path=f"events[{index}]",
-                    visitor=visitor,
-                    sent_ms=sent_ms,
-                    received_ms=received_ms,
-                    goals=goals,
-                )
-            )
+            accepted.append(read_event(event, f"events[{index}]", given))
         except InvalidEvent as error:
-            text = json.dumps(event)[:MAX_QUARANTINED_CHARACTERS]
-            quarantined.append({"index": index, "reason": str(error), "received_ms": received_ms, "event": text})
+            quarantined.append(_quarantine(event, index, error, given))
     return Batch(accepted=tuple(accepted), quarantined=tuple(quarantined))
+
+
+def _quarantine(event: object, index: int, error: InvalidEvent, given: Given) -> dict[str, object]:
+    return quarantine_record(
+        error.code,
+        str(error),
+        json.dumps(redact(event)),
+        given.received_ms,
+        source=given.source,
+        index=index,
+        sent_ms=given.sent_ms,
+        visitor=given.visitor,
+    )

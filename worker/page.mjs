@@ -48,6 +48,36 @@ export function withHeaders(response, removed, set, cookie) {
   return result;
 }
 
+const asText = { contentType: "text" };
+// How long a message that nobody else keeps waits before it is sent again.
+const PAUSES_MS = [300, 2_000];
+
+/**
+ * Send messages to the Queue; `messages` holds the number and the text of each in turn. Where nobody keeps what is in them
+ * (not `isKept`), a message that is refused is sent again. `settled` is told the number of each, and the problem where
+ * there was one in the end. Resolves with whether the Queue has accepted all.
+ */
+export async function send(queue, isKept, settled, ...messages) {
+  const sending = [];
+  for (let i = 0; i < messages.length; i += 2) {
+    const settle = (problem) => (settled(messages[i], problem), !problem);
+    sending.push(sendOne(queue, messages[i + 1], isKept ? [] : PAUSES_MS).then(settle));
+  }
+  return (await Promise.all(sending)).every(Boolean);
+}
+
+async function sendOne(queue, text, pauses) {
+  for (let i = 0; ; i += 1) {
+    try {
+      await queue.send(text, asText);
+      return "";
+    } catch (error) {
+      if (i === pauses.length) return String(error) || "refused";
+      await new Promise((resolve) => setTimeout(resolve, pauses[i]));
+    }
+  }
+}
+
 const asHtml = { html: true };
 
 /**

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from shared.errors import InvalidProfile
 from shared.events import Exposure
 from shared.profile import PROFILE_KEY, Profile
+from shared.session import Session
 from shared.situation import situate
 from shared.snapshot import Snapshot
+from worker.crossing import Crossing, find_unit
 from worker.plan import PagePlan, expose, plan_page
 from worker.visitor import Visitor, remember
 
@@ -18,25 +20,30 @@ from worker.visitor import Visitor, remember
 class PageRequest:
     """What is known of a page view before its page arrives.
 
-    `names` are the touchpoints of the page, `forced` the variants that a preview link asks for, `id` the page view's
-    own; `is_shown` is false where the browser fetches the page ahead of its time.
+    `names` are the touchpoints of the page (one that is only observed has none), `forced` the variants that a preview
+    link asks for, `id` the page view's own; `is_shown` is false where the browser fetches the page ahead of its time.
+    `visitor` is as the cookie will keep it, `session` as decisions read it: with this page, even if it is not shown
+    yet. `user_agent` is cut.
     """
 
     id: str
     names: list[str]
     snapshot: Snapshot
     visitor: Visitor
+    session: Session
     context: Mapping[str, str]
-    preferences: Mapping[str, str]
     forced: Mapping[str, str]
     now_ms: int
     is_shown: bool
+    user_agent: str
 
     @property
     def profile_key(self) -> str | None:
-        """The key of the visitor's profile in KV; None where there can be none: on a first view, or none are there."""
-        is_first = self.visitor.visits == 1 and self.visitor.views == 1
-        return None if is_first or not self.snapshot.header.has_profiles else PROFILE_KEY + self.visitor.unit
+        """The key of the visitor's profile in KV; None where there can be none (on a first view, or none are there) and
+        where nothing asks for it: past a session's first view, which may find another unit, only decisions do."""
+        views, visits = self.session.views, self.session.visits
+        is_needed = visits > 1 if views == 1 else bool(self.names)
+        return PROFILE_KEY + self.visitor.unit if is_needed and self.snapshot.header.has_profiles else None
 
 
 def read_profile(text: str | None) -> tuple[Profile | None, str | None]:
@@ -52,24 +59,47 @@ def read_profile(text: str | None) -> tuple[Profile | None, str | None]:
 class PageView:
     """A page view whose decisions are made."""
 
-    __slots__ = ("is_profile_stale", "plan", "request", "visitor")
+    __slots__ = ("crossing", "is_profile_stale", "plan", "request", "visitor")
 
     def __init__(self, request: PageRequest, profile: Profile | None) -> None:
-        visitor = request.visitor
-        session = visitor.as_session(request.preferences)
-        if profile is not None and profile.header.unit != visitor.unit:
+        visitor, session = request.visitor, request.session
+        unit = find_unit(visitor, session, profile)
+        self.crossing: Crossing | None = None
+        if unit != visitor.unit:
+            self.crossing = Crossing(
+                visitor=visitor.id,
+                session_ms=session.started_ms,
+                page_view=request.id,
+                at_ms=request.now_ms,
+                unit_before=visitor.unit,
+                unit=unit,
+            )
+            visitor = Visitor(visitor.id, unit, visitor.session)
+        elif profile is not None and profile.header.unit != unit:
             profile = None
-        situation = situate(visitor.unit, request.snapshot, profile, session, request.context, request.now_ms)
+        situation = situate(unit, request.snapshot, profile, session, request.context, request.now_ms)
         self.is_profile_stale = profile is not None and situation.profile is None
         self.request = request
         self.plan: PagePlan = plan_page(request.names, situation, visitor.frozen, forced=request.forced)
         self.visitor = remember(visitor, [slot.decision for slot in self.plan.slots])
 
+    def events(self, written: Iterable[int]) -> list[dict[str, object]]:
+        """What is stored of the page view when it has ended: that its visitor took over another unit, and the exposures
+        of the slots, by index, that were written."""
+        events = [self.crossing.to_dict()] if self.crossing is not None else []
+        return events + [each.to_dict() for each in self.exposures(written)]
+
     def exposures(self, written: Iterable[int]) -> list[Exposure]:
-        """The exposures of the slots, by index, that were written; none where the page is not shown yet."""
-        if not self.request.is_shown:
-            return []
+        """The exposures of the slots, by index, that were written."""
+        request = self.request
         return [
-            expose(self.plan.slots[index], self.plan, visitor=self.visitor.id, page_view=self.request.id)
+            expose(
+                self.plan.slots[index],
+                self.plan,
+                visitor=self.visitor.id,
+                page_view=request.id,
+                user_agent=request.user_agent,
+                is_shown=request.is_shown,
+            )
             for index in written
         ]

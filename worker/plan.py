@@ -70,7 +70,7 @@ def read_preview(keys: Keys, value: str | None) -> dict[str, str]:
     return {touchpoint: variant} if variant else {}
 
 
-def expose(slot: Slot, plan: PagePlan, *, visitor: str, page_view: str) -> Exposure:
+def expose(slot: Slot, plan: PagePlan, *, visitor: str, page_view: str, user_agent: str, is_shown: bool) -> Exposure:
     """Return the exposure event of a slot that was written."""
     situation = plan.situation
     attributes = situation.attributes
@@ -83,6 +83,8 @@ def expose(slot: Slot, plan: PagePlan, *, visitor: str, page_view: str) -> Expos
         visitor=visitor,
         page_view=page_view,
         url_path=str(attributes.get("path", "/")),
+        user_agent=user_agent,
+        is_shown=is_shown,
         decision=slot.decision,
         segments=tuple([segment.name for segment in situation.segments]),
         context={name: value for name, value in attributes.items() if name not in ("session", "profile")},

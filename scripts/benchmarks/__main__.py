@@ -9,9 +9,12 @@ from pathlib import Path
 from scripts.benchmarks.arms import GROUPS
 from scripts.benchmarks.decide import DecideError, bench_decide
 from scripts.benchmarks.edge import BenchError, bench_edge
+from scripts.benchmarks.intake import bench_intake
+from scripts.benchmarks.lake import bench_lake
 from scripts.benchmarks.load import LoadError
 from scripts.benchmarks.memory import bench_memory
 from scripts.benchmarks.runtime import BundleError
+from scripts.benchmarks.soak import bench_soak
 from scripts.benchmarks.start import bench_start
 from scripts.benchmarks.stream import bench_stream
 from scripts.runtime.edge import EdgeError
@@ -25,7 +28,10 @@ def main() -> int:
     _add_decide(commands.add_parser("decide", help="functions: microseconds per call inside workerd"))
     _add_start(commands.add_parser("start", help="the first request of a fresh isolate, and parsing a snapshot"))
     _add_stream(commands.add_parser("stream", help="first and last byte where the origin is slow"))
+    _add_intake(commands.add_parser("intake", help="events: a batch against a Worker that only enqueues it"))
     _add_memory(commands.add_parser("memory", help="heap and wasm memory before and after many requests"))
+    _add_soak(commands.add_parser("soak", help="a million events with faults injected, and the books afterwards"))
+    _add_lake(commands.add_parser("lake", help="from the bucket to Parquet: events per second, and memory"))
     arguments = parser.parse_args()
     try:
         return int(arguments.run(arguments))
@@ -82,6 +88,38 @@ def _add_memory(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--requests", type=_positive, default=10_000, help="requests between the two (default 10000)")
     parser.add_argument("--warmup", type=_positive, default=2_000, help="requests before the first (default 2000)")
     parser.set_defaults(run=bench_memory)
+
+
+def _add_intake(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
+    parser.add_argument("--events", type=_positive, default=20, help="events in a batch (default 20)")
+    parser.add_argument("--limits", action="store_true", help="with Miniflare's simulation of the rate limiters")
+    parser.add_argument("--rounds", type=_positive, default=9, help="how often every arm is measured (default 9)")
+    parser.add_argument("--requests", type=_positive, default=200, help="requests an arm and round (default 200)")
+    parser.add_argument(
+        "--connections",
+        type=_positive,
+        nargs="+",
+        default=[1],
+        help="clients at once; a row each (default 1)",
+    )
+    parser.set_defaults(run=bench_intake)
+
+
+def _add_soak(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead of sentences")
+    parser.add_argument("--events", type=_positive, default=1_000_000, help="events to send (default 1000000)")
+    parser.set_defaults(run=bench_soak)
+
+
+def _add_lake(parser: argparse.ArgumentParser) -> None:
+    parser.add_argument("--json", action="store_true", help="print one JSON line instead of a table")
+    parser.add_argument(
+        "--events", type=_positive, default=1_000_000, help="how many events a day has (default 1000000)"
+    )
+    parser.add_argument("--rounds", type=_positive, default=3, help="how often every step is measured (default 3)")
+    parser.add_argument("--memory", action="store_true", help="once more with a day ten times as large")
+    parser.set_defaults(run=bench_lake)
 
 
 def _positive(text: str) -> int:

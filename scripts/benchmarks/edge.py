@@ -76,7 +76,7 @@ def run_arms(
             most_s=most_s,
             connections=connections,
             warmup=warmup,
-            on_measurement=_tell,
+            on_measurement=tell,
         )
     return summarise(arms, measured)
 
@@ -133,7 +133,8 @@ def _clients(connections: int) -> str:
     return f"{connections} {'connections' if connections > 1 else 'connection'}"
 
 
-def _tell(each: Measurement) -> None:
+def tell(each: Measurement) -> None:
+    """Say what was measured, while the next is."""
     out.print(
         f"[dim]round {each.round + 1}  {each.arm:<40} ×{each.connections}  p50 {each.p50_ms:.2f} ms  "
         f"{each.per_second:.0f}/s[/]"

@@ -2,7 +2,7 @@
 // order rotates from round to round, so that a drift of the machine meets all arms alike.
 //
 // Reads the plan as JSON from standard input:
-//   {rounds, requests, most_s, warmup, connections: [1, 8], deadline_s, arms: [{name, url, headers}]}
+//   {rounds, requests, most_s, warmup, connections: [1, 8], deadline_s, arms: [{name, url, headers, body, status}]}
 // Prints one JSON line a measurement, which ends after so many requests or seconds. Bodies are read to the end; times are
 // in milliseconds from sending the request.
 import fs from "node:fs";
@@ -31,12 +31,12 @@ function send(client, arm, path) {
       resolve(seen);
     };
     client.dispatch(
-      { path, method: "GET", headers: arm.headers },
+      { path, method: arm.body ? "POST" : "GET", headers: arm.headers, body: arm.body || null },
       {
         onRequestStart() {},
         onResponseStart(_, status) {
           seen.answered = true;
-          seen.ok = status === 200;
+          seen.ok = status === arm.status;
         },
         onResponseData(_, chunk) {
           if (seen.first === 0) seen.first = performance.now() - started;

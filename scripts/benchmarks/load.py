@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("load.mjs")
@@ -19,11 +19,14 @@ class LoadError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where one arm is reached, and the request headers it is asked with."""
+    """Where one arm is reached, the request headers it is asked with, the body that is posted (empty: it is a GET), and
+    the status that it answers where all is well."""
 
     name: str
     url: str
     headers: Mapping[str, str]
+    body: str = ""
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -65,7 +68,7 @@ def run_load(
         "warmup": warmup,
         "connections": list(connections),
         "deadline_s": DEADLINE_S,
-        "arms": [{"name": each.name, "url": each.url, "headers": dict(each.headers)} for each in targets],
+        "arms": [asdict(each) for each in targets],
     }
     node = Path(sys.executable).parent / "node"
     with subprocess.Popen(

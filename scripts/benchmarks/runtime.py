@@ -33,6 +33,7 @@ from shared.profile import PROFILE_KEY
 WORKERS = Path(__file__).with_name("workers")
 # The longest that Miniflare knows: the consumer then runs once for every hundred messages, as under load in production.
 MAX_BATCH_TIMEOUT_S = 60
+NO_LIMIT = 1_000_000_000
 FLAGS = ("python_workers_development", "experimental")
 # Where the JavaScript Workers find their site's KV; the last two are the names that GrowthBook's edge app knows.
 NAMESPACES = ("SCORES", "KV_GB_PAYLOAD", "KV_GB_CACHE")
@@ -47,13 +48,14 @@ class BundleError(Exception):
 class Worker:
     """One Worker: its entry (a file of `workers/`, or a folder of staged modules; None is Usher itself), the site
     whose scores and pages it is bound to, and its variables. With `extends`, a Python entry is Usher's own one
-    extended, which it finds in `worker.entry`."""
+    extended, which it finds in `worker.entry`. With `limits` it has the rate limiters, which let everything through."""
 
     name: str
     entry: str | Path | None
     site: Site | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     extends: bool = False
+    limits: bool = False
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +142,11 @@ def _worker_options(worker: Worker, folder: Path, port: int) -> dict[str, object
         "bindings": {**wrangler["vars"], "USHER_KEYS": LOCAL_KEYS, **worker.variables},
         "queueProducers": {queue["binding"]: {"queueName": queue["queue"]}},
     }
+    if worker.limits:
+        simple = {"limit": NO_LIMIT, "period": 10}
+        options["ratelimits"] = {
+            each["name"]: {"namespace_id": each["namespace_id"], "simple": simple} for each in wrangler["ratelimits"]
+        }
     if worker.site is not None:
         options["kvNamespaces"] = dict.fromkeys(NAMESPACES, _namespace(worker.site))
         options["serviceBindings"] = {wrangler["assets"]["binding"]: _page_worker(worker.site)}
@@ -208,6 +215,8 @@ def _list_modules(folder: Path) -> list[dict[str, str]]:
 
 
 def _module_type(file: Path, folder: Path) -> str:
+    if file.name.endswith(".min.js"):
+        return "Text"
     if file.suffix in (".js", ".mjs"):
         return "ESModule"
     return "Data" if file.is_relative_to(folder / "python_modules") else "PythonModule"

@@ -37,9 +37,9 @@ def earn_cookie(client: httpx.Client, site: Site, path: str) -> str | None:
 def end_session(cookie: str) -> str:
     """The cookie as if its visitor had been away for an hour: the next view starts a session, and decides anew."""
     visitor = _read(cookie)
-    before_ms = visitor.seen_ms - AWAY_MS
-    aged = replace(visitor, session_ms=before_ms, seen_ms=before_ms, frozen=())
-    return write_visitor(aged, read_keys(LOCAL_KEYS)).partition(";")[0]
+    before_ms = visitor.session.seen_ms - AWAY_MS
+    aged = replace(visitor, session=replace(visitor.session, started_ms=before_ms, seen_ms=before_ms), frozen=())
+    return write_visitor(aged, read_keys(LOCAL_KEYS))[0].partition(";")[0]
 
 
 def publish_profile(kv: KvClient, site: Site, cookie: str) -> None:

@@ -36,6 +36,7 @@ function readModules(folder) {
   return [
     ...own.map((file) => ({ type: "PythonModule", path: file })),
     ...files.filter((file) => file.endsWith(".mjs")).map((file) => ({ type: "ESModule", path: file })),
+    ...files.filter((file) => file.endsWith(".min.js")).map((file) => ({ type: "Text", path: file })),
     ...listFiles(sdk).map((file) => ({
       type: file.endsWith(".js") ? "ESModule" : "Data",
       path: path.join(folder, "python_modules", path.relative(sdk, file)),
@@ -61,6 +62,7 @@ const worker = {
   queueConsumers: { [queue]: { ...options.queueConsumers[queue], ...settings.queue } },
 };
 if (settings.assets === false) delete worker.assets;
+if (settings.ratelimits !== undefined) worker.ratelimits = settings.ratelimits;
 
 class Output extends Log {
   log(message) {

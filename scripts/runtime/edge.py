@@ -21,6 +21,9 @@ EXPLORER_PATH = "/cdn-cgi/local/explorer/api"
 S3_PATH = "/cdn-cgi/local/r2/s3"
 S3_CREDENTIALS = {"accessKeyId": "local", "secretAccessKey": "local-secret"}
 LOCAL_KEYS = "local:local-development-only"
+LOCAL_USER_KEY = "local-development-user-key"
+LOCAL_IDENTIFY_KEYS = "site:local-development-site-key"
+LOCAL_SERVER_TOKENS = "local:local-development-token"
 
 
 class EdgeError(Exception):
@@ -45,6 +48,7 @@ class Edge:
             "USHER_S3_SECRET_ACCESS_KEY": S3_CREDENTIALS["secretAccessKey"],
             "USHER_BUCKET": self.bucket,
             "USHER_KEYS": LOCAL_KEYS,
+            "USHER_USER_KEY": LOCAL_USER_KEY,
         }
 
     def counted(self, reason: str) -> int:
@@ -63,7 +67,8 @@ def run_edge(
     """Run the local edge; it stops when the block ends or this process does.
 
     `port` 0 takes a free one; `state` keeps KV and bucket in a folder (else in memory); `variables` are set beside
-    those of wrangler.toml; `options` go to edge.mjs as they are. Raises EdgeError when it does not start.
+    those of wrangler.toml; `options` go to edge.mjs as they are (`ratelimits` replaces those of wrangler.toml, `{}` is
+    none). Raises EdgeError when it does not start.
     """
     folder = ROOT / "build" / "edge"
     if not (options or {}).get("modules"):
@@ -71,7 +76,13 @@ def run_edge(
     settings = {
         "port": port,
         "state": str(state) if state is not None else None,
-        "vars": {"USHER_KEYS": LOCAL_KEYS, **(variables or {})},
+        "vars": {
+            "USHER_KEYS": LOCAL_KEYS,
+            "USHER_USER_KEY": LOCAL_USER_KEY,
+            "USHER_IDENTIFY_KEYS": LOCAL_IDENTIFY_KEYS,
+            "USHER_SERVER_TOKENS": LOCAL_SERVER_TOKENS,
+            **(variables or {}),
+        },
         "s3": S3_CREDENTIALS,
         **(options or {}),
     }

@@ -7,12 +7,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import BrowserContext, Playwright, sync_playwright
 
 from origin.config import Config, load_config
 from origin.import_log import import_log, read_mapping
 from scripts.runtime.edge import run_edge
 from scripts.stage import stage
+from tests.e2e.chromium import forget_visitor, run_chromium
+from tests.e2e.studio import CONFIG, serve_studio
+from tests.e2e.visits import Studio
 from tests.e2e.world import LOGS, ROOT, World, make_world
+from tests.origin.proxy import run_proxy
 
 
 @pytest.fixture(scope="session")
@@ -54,3 +59,44 @@ def modules_under_test() -> Path:
     for name in ("check.py", "many.py"):
         shutil.copyfile(ROOT / "tests" / "vectors" / name, folder / "vectors" / name)
     return folder
+
+
+@pytest.fixture(scope="session")
+def playwright() -> Iterator[Playwright]:
+    with sync_playwright() as running:
+        yield running
+
+
+@pytest.fixture(scope="session")
+def studio_on_the_wire(tmp_path_factory: pytest.TempPathFactory, modules_under_test: Path) -> Iterator[Studio]:
+    """The studio's site behind an edge that can be told to fail, on a wire that can be cut."""
+    folder = tmp_path_factory.mktemp("studio")
+    (folder / "usher.toml").write_text(CONFIG)
+    options = {"modules": str(modules_under_test), "queue": {"maxBatchTimeout": 0.2}, "assets": False}
+    with serve_studio() as site:
+        variables = {"UPSTREAM": site, "SNAPSHOT_TTL_MS": "200"}
+        with run_edge(variables=variables, options=options) as edge, run_proxy(edge.url) as wire:
+            world = make_world(edge, folder, load_config(folder / "usher.toml"))
+            world.publish_untrained()
+            yield Studio(world, wire)
+            world.kv.close()
+
+
+@pytest.fixture
+def studio(studio_on_the_wire: Studio) -> Studio:
+    """The studio, of whose wire nothing has been heard yet."""
+    studio_on_the_wire.wire.calls.clear()
+    return studio_on_the_wire
+
+
+@pytest.fixture(scope="session")
+def whole_chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
+    with run_chromium(playwright, tmp_path_factory.mktemp("chromium")) as window:
+        yield window
+
+
+@pytest.fixture
+def window(whole_chromium: BrowserContext, studio: Studio) -> BrowserContext:
+    """A window of a whole Chromium, as a new visitor of the studio has it."""
+    forget_visitor(whole_chromium, studio.wire.url)
+    return whole_chromium

@@ -17,6 +17,7 @@ from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY
 from tests.e2e.world import ROOT, World, eventually, make_world, now_ms
 
 PAGE = (ROOT / "site" / "index.html").read_bytes()
+LATER = "Fri, 01 Jan 2100 00:00:00 GMT"
 
 
 @pytest.fixture(scope="module")
@@ -41,8 +42,7 @@ def world(edge: Edge, tmp_path: Path, demo_config: Config) -> Iterator[World]:
 
 
 def set_faults(world: World, **faults: dict[str, object]) -> None:
-    named = {name.replace("_", ".", 1): fault for name, fault in faults.items()}
-    httpx.post(f"{world.edge.url}/_test/faults", content=json.dumps(named)).raise_for_status()
+    world.fail(**faults)
 
 
 def asked(world: World, method: str) -> int:
@@ -174,6 +174,39 @@ def test_a_bucket_that_fails_gets_the_batch_again_and_nothing_is_lost_or_doubled
     assert len(found) == 1
 
 
+@pytest.mark.parametrize("broken", ["_describe", "_is_observed", "without_ours"])
+def test_a_request_that_fails_before_its_page_is_asked_for_keeps_the_cache_rule(world: World, broken: str) -> None:
+    world.publish_untrained()
+    known = {"if-none-match": world.browser().get("/journal/").headers.get("etag", '"any"'), "if-modified-since": LATER}
+    httpx.post(f"{world.edge.url}/_test/break", content=broken).raise_for_status()
+    page = world.browser(**known).get("/")
+    assert (page.status_code, page.content) == (200, PAGE)
+    assert page.headers["cache-control"] == "private, no-cache"
+    assert page.headers["cdn-cache-control"] == "no-store"
+    assert not {"etag", "last-modified", "expires", "age", "set-cookie"} & set(page.headers)
+    assert world.browser().get("/men/nothing.svg").status_code == 404
+    eventually(lambda: world.edge.counted("request_failed") or None, "the failure counted")
+
+
+def test_a_limiter_that_fails_lets_everything_through_and_is_counted(world: World) -> None:
+    world.publish_untrained()
+    browser = world.browser()
+    browser.get("/")
+    set_faults(world, VISITOR_LIMIT_limit={"error": "internal error"})
+    assert browser.report("hero_click").status_code == 202
+    eventually(lambda: world.edge.counted("limit_failed") or None, "the failure counted")
+
+
+def test_an_intake_that_fails_puts_the_events_off(world: World) -> None:
+    world.publish_untrained()
+    browser = world.browser()
+    browser.get("/")
+    httpx.post(f"{world.edge.url}/_test/break", content="_send").raise_for_status()
+    answer = browser.report("hero_click")
+    assert (answer.status_code, answer.json()["error"], answer.headers["retry-after"]) == (503, "failed", "60")
+    eventually(lambda: world.edge.counted("intake_failed") or None, "the failure counted")
+
+
 def test_without_keys_the_page_passes_and_events_are_put_off(
     tmp_path: Path, demo_config: Config, modules_under_test: Path
 ) -> None:
@@ -183,6 +216,7 @@ def test_without_keys_the_page_passes_and_events_are_put_off(
         version, text = publishable(made)
         made.kv.put({SNAPSHOT_KEY + version: text})
         point_to(made, version)
-        assert_own_page(made, "keys_invalid")
+        assert_own_page(made, "no_keys")
+        assert made.edge.counted("setting_invalid") == 1
         assert made.browser().report("hero_click").status_code == 503
         made.kv.close()

@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
+import gzip
 import re
 
 import httpx
 import pytest
 
 from shared.situation import is_in_holdout
-from tests.e2e.world import ROOT, World, eventually, read_lines
+from tests.e2e.world import ROOT, World, eventually
 
 SITE = ROOT / "site"
 SLOT = re.compile(r'(<(section|article)[^>]*data-usher="(\w+)"[^>]*>)(.*?)(</\2>)', re.DOTALL)
-SCRIPT = re.compile(r'<script src="/_usher/usher.js" data-view="[0-9a-f-]+" defer></script>')
+SCRIPT = re.compile(r'<script src="/_usher/usher.js" data-view="[0-9a-f-]+" data-gpc="1" defer></script>')
 
 
 def slots(html: str) -> dict[str, str]:
@@ -72,18 +73,20 @@ def test_a_visitor_keeps_variants_when_the_context_changes_within_a_session(shop
         assert slots(browser.get("/").text) == slots(first.text)
 
 
-def test_a_page_fetched_ahead_of_its_time_is_not_an_exposure(shop: World) -> None:
-    ahead = shop.browser()
-    ahead.get("/", sec_purpose="prefetch")
-    shown = shop.browser()
-    shown.get("/")
-    shop.exposures(shown)
-    assert not [event for event in read_lines(shop.lake.events) if event["visitor"] == ahead.visitor]
+@pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender"])
+def test_a_page_fetched_ahead_of_its_time_is_logged_as_not_shown_yet(shop: World, purpose: str) -> None:
+    ahead = shop.browser(user_agent="Ahead/1.0")
+    ahead.get("/", sec_purpose=purpose)
+    exposures = shop.exposures(ahead).values()
+    assert [(event["is_shown"], event["user_agent"]) for event in exposures] == [(False, "Ahead/1.0")] * 2
+    ahead.get("/")
+    later = shop.events(lambda event: event["visitor"] == ahead.visitor and event["is_shown"] is True, least=2)
+    assert {event["page_view"] for event in later}.isdisjoint({event["page_view"] for event in exposures})
 
 
 def test_the_cookie_is_first_party_signed_and_out_of_reach_of_scripts(shop: World) -> None:
     cookie = shop.browser().get("/").headers["set-cookie"]
-    assert cookie.startswith("__Host-usher=local.2!")
+    assert cookie.startswith("__Host-usher=local.3!")
     assert cookie.endswith("; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Lax")
 
 
@@ -159,11 +162,13 @@ def test_the_holdout_sees_the_pages_own_content_and_is_logged_with_what_it_would
         assert sum(probabilities) == pytest.approx(1.0, abs=1e-9)
 
 
-def test_the_client_script_is_small_and_cacheable(shop: World) -> None:
+def test_the_client_script_is_at_most_2_kb_as_served_and_is_not_sent_twice(shop: World) -> None:
     response = httpx.get(shop.edge.url + "/_usher/usher.js")
     assert response.headers["content-type"] == "text/javascript; charset=utf-8"
     assert response.headers["cache-control"] == "public, max-age=3600"
-    assert len(response.content) < 2048
+    assert len(gzip.compress(response.content, 9)) <= 2048
+    again = httpx.get(shop.edge.url + "/_usher/usher.js", headers={"if-none-match": response.headers["etag"]})
+    assert (again.status_code, again.content) == (304, b"")
 
 
 def test_the_cron_trigger_finds_a_fresh_snapshot_fresh(shop: World) -> None:

@@ -31,7 +31,7 @@ def upload(tmp_path_factory: pytest.TempPathFactory) -> tuple[set[str], str]:
 def test_the_upload_is_the_worker_the_core_and_the_sdk_and_nothing_else(upload: tuple[set[str], str]) -> None:
     files, _ = upload
     sources = [path for room in ("worker", "shared") for path in (ROOT / room).rglob("*.*")]
-    own = {str(path.relative_to(ROOT)) for path in sources if path.suffix in (".py", ".mjs")}
+    own = {str(path.relative_to(ROOT)) for path in sources if path.name.endswith((".py", ".mjs", ".min.js"))}
     own = own - {"worker/entry.py"} | {"entry.py"}
     sdk = {f"python_modules/{path}" for path in files_below(ROOT / "python_modules")}
     assert files - {"README.md"} == own | sdk

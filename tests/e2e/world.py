@@ -13,6 +13,7 @@ from typing import TypeVar
 import httpx
 
 from origin.config import Config
+from origin.identity.stitch import stitch
 from origin.kv import KvClient
 from origin.lake import Lake
 from origin.publish import Published, publish
@@ -25,6 +26,11 @@ ROOT = Path(__file__).resolve().parents[2]
 LOGS = ROOT.parent / "shared" / "data" / "obd"
 DAY_MS = 86_400_000
 PATIENCE_S = 30.0
+# What the browser says of itself: who says nothing of the kind is taken for a bot.
+PERSON = {
+    "accept-language": "en-GB,en;q=0.9",
+    "user-agent": "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0",
+}
 
 JsonEvent = dict[str, object]
 T = TypeVar("T")
@@ -71,7 +77,7 @@ class Browser:
         return httpx.post(f"{self.url}/_usher/events", json=body, headers=self._headers())
 
     def _headers(self, **more: str) -> dict[str, str]:
-        headers = {**self.headers, **{name.replace("_", "-"): value for name, value in more.items()}}
+        headers = {**PERSON, **self.headers, **{name.replace("_", "-"): value for name, value in more.items()}}
         if self.cookie:
             headers["cookie"] = self.cookie
         return headers
@@ -97,6 +103,7 @@ class World:
 
     def retrain(self, as_of_ms: int | None = None) -> Published:
         pull(self.lake, self.settings)
+        stitch(self.lake, self.config.identity, now_ms())
         model = train(self.config, self.lake, now_ms() if as_of_ms is None else as_of_ms, now_ms())
         published = publish(self.config, model, self.lake, self.kv, now_ms())
         self.await_version(published.version)
@@ -108,6 +115,12 @@ class World:
         published = publish(self.config, model, self.lake, self.kv, now_ms())
         time.sleep(0.3)
         return published
+
+    def fail(self, **faults: dict[str, object]) -> None:
+        """Have bindings of the Worker under test fail from now on, as in `EVENTS_send={"error": "full"}`; nothing heals
+        them."""
+        named = {".".join(name.rsplit("_", 1)): fault for name, fault in faults.items()}
+        httpx.post(f"{self.edge.url}/_test/faults", content=json.dumps(named)).raise_for_status()
 
     def await_version(self, version: str) -> None:
         """Wait until the edge decides by a snapshot, seen from the cache headers' time to live only."""

@@ -6,10 +6,11 @@ from collections.abc import Iterable, Mapping
 
 from origin.lake import Lake
 from shared.profile import Profile
+from shared.session import Session
 from shared.snapshot import Snapshot
 from tests.asking import NOW_MS
 from worker.page_view import PageRequest, PageView
-from worker.storage import pack_batch, to_messages
+from worker.storage import event_line, pack_batch
 from worker.visitor import Visitor
 
 
@@ -28,23 +29,25 @@ def view_of(
         names=list(site.header.pages),
         snapshot=site,
         visitor=visitor,
+        session=visitor.session,
         context={"path": "/", "device": "mobile", **(context or {})},
-        preferences={"topic": "coats"},
         forced=forced or {},
         now_ms=NOW_MS + number,
         is_shown=True,
+        user_agent="",
     )
     return PageView(request, profile)
 
 
 def visitor_of(name: str, **fields: int) -> Visitor:
     """A visitor whose session began just now."""
-    return Visitor(id=name, unit=name, session_ms=NOW_MS, seen_ms=NOW_MS, **fields)  # type: ignore[arg-type]
+    session = Session(started_ms=NOW_MS, seen_ms=NOW_MS, preferences={"topic": "coats"}, **fields)  # type: ignore[arg-type]
+    return Visitor(name, name, session)
 
 
 def log_views(lake: Lake, views: Iterable[PageView], name: str = "m") -> None:
     """Store what the views were, as the Worker does: through messages into objects, each slot written."""
-    events = [each.to_dict() for view in views for each in view.exposures(range(len(view.plan.slots)))]
-    messages = [(f"{name}-{i}", NOW_MS, text) for i, text in enumerate(to_messages(events, ()))]
-    for stored in pack_batch(messages):
+    exposures = [each for view in views for each in view.exposures(range(len(view.plan.slots)))]
+    message = "\n".join(event_line(each.to_dict()) for each in exposures)
+    for stored in pack_batch([(name, NOW_MS, message)]):
         lake.write(lake.root / stored.key, stored.content)

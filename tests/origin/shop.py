@@ -9,7 +9,7 @@ from pathlib import Path
 from origin.config import Config, load_config
 from origin.lake import Lake
 from origin.settings import Settings
-from worker.storage import pack_batch, to_messages
+from worker.storage import event_line, pack_batch
 
 HOUR_MS = 3_600_000
 DAY_MS = 24 * HOUR_MS
@@ -94,8 +94,8 @@ def goal(number: int, after_ms: int = 60_000, **fields: object) -> Event:
 
 def pack(events: Sequence[Event], batch: str = "1") -> Mapping[str, bytes]:
     """Events as the edge stores them: keys and contents of objects."""
-    messages = [(f"{batch}-{i}", NOON_MS, message) for i, message in enumerate(to_messages(events, ()))]
-    return {each.key: each.content for each in pack_batch(messages)}
+    message = "\n".join(map(event_line, events))
+    return {each.key: each.content for each in pack_batch([(batch, NOON_MS, message)])}
 
 
 def store(lake: Lake, events: Sequence[Event], batch: str = "1") -> list[Path]:

@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from origin.attributes import SESSION_ATTRIBUTES, VALUES, find_feature_problem, find_interest_problem, find_path_problem
+from origin.attributes import (
+    SESSION_ATTRIBUTES,
+    VALUES,
+    category_paths,
+    find_feature_problem,
+    find_interest_problem,
+    find_path_problem,
+)
 from origin.config import load_config
 from origin.errors import ConfigError
 from shared.session import Session
@@ -14,13 +21,20 @@ from tests.origin.shop import USHER_TOML, write_config
 
 KNOWN = ("path", "device", "language", "referrer", "tier")
 OF_PROFILES = '"profile.decisions", "profile.rewards" or "profile.days"'
-LISTED = '"session.views", "session.visits", "session.intent", "session.referral" or "session.preferences"'
+LISTED = (
+    '"session.views", "session.visits", "session.intent", "session.referral", "session.preferences", '
+    '"session.away_days" or another of the 20'
+)
+WITH_CATEGORIES = [*KNOWN, *category_paths(["pricing", "case-study"])]
 
 
 def test_the_sessions_attributes_are_those_of_the_core() -> None:
     """But for its start, which a replay needs and no condition."""
-    attributes = {f"session.{name}" for name in Session(started_ms=0).to_attributes()}
-    assert attributes - {"session.started_ms"} | {"session.intent"} == set(SESSION_ATTRIBUTES)
+    attributes = Session(started_ms=0).to_attributes()
+    earlier = attributes.pop("earlier")
+    assert isinstance(earlier, dict)
+    names = {*attributes, *(f"earlier.{name}" for name in earlier)} - {"started_ms"} | {"intent"}
+    assert {f"session.{name}" for name in names} == set(SESSION_ATTRIBUTES)
 
 
 @pytest.mark.parametrize(
@@ -98,6 +112,85 @@ def test_features_that_would_always_be_0_are_refused(name: str, problem: str) ->
     assert find_feature_problem(name, KNOWN, is_counted=True) == problem
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("session.categories.pricing", "session.read.case-study", "session.interests.pricing"),
+        *("session.earlier.categories.case-study", "session.earlier.read.pricing"),
+        *("session.recent_categories=pricing", "session.bigrams=pricing>case-study", "session.top_category=pricing"),
+        *("session.away_days", "session.earlier.views", "session.engaged_s", "session.depth", "session.pages_read"),
+    ],
+)
+def test_what_the_session_counts_by_category_may_be_read(name: str) -> None:
+    assert find_feature_problem(name, WITH_CATEGORIES, is_counted=True) is None
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [
+        (
+            "session.categories.pricng",
+            'reads "session.categories.pricng", and there is no such category; write "session.categories.pricing", or '
+            "add [categories.pricng]",
+        ),
+        (
+            "session.earlier.read.x",
+            'reads "session.earlier.read.x", and there is no such category; write '
+            '"session.earlier.read.pricing", or add [categories.x]',
+        ),
+        ("session.read", '"session.read" names no category; write it as in "session.read.pricing"'),
+        (
+            "session.read.pricing=2",
+            '"session.read.pricing" is a number, and what stands after = is compared with texts; write '
+            '"session.read.pricing"',
+        ),
+        (
+            "session.depth=90",
+            '"session.depth" is a number, and what stands after = is compared with texts; write "session.depth"',
+        ),
+        (
+            "session.recent_categories",
+            '"session.recent_categories" is a text, which counts as 0; write it as in '
+            '"session.recent_categories=pricing"',
+        ),
+        (
+            "session.top_category=pricng",
+            '"pricng" is no category of this file; write "pricing", or add [categories.pricng]',
+        ),
+        (
+            "session.bigrams",
+            '"session.bigrams" is a text, which counts as 0; write it as in "session.bigrams=pricing>case-study"',
+        ),
+        (
+            "session.bigrams=pricing",
+            '"pricing" is no pair of categories; write it as in "session.bigrams=pricing>case-study"',
+        ),
+        (
+            "session.bigrams=pricing>blog",
+            '"blog" is no category of this file; write "pricing" or "case-study", or add [categories.blog]',
+        ),
+    ],
+)
+def test_categories_that_there_are_not_are_named_with_those_there_are(name: str, problem: str) -> None:
+    assert find_feature_problem(name, WITH_CATEGORIES, is_counted=True) == problem
+
+
+def test_without_categories_one_is_to_be_added() -> None:
+    assert find_path_problem("session.read.case-study", KNOWN) == (
+        'reads "session.read.case-study", and there is no such category; add [categories.case-study]'
+    )
+    assert find_feature_problem("session.top_category=blog", KNOWN, is_counted=True) == (
+        '"blog" is no category of this file; add [categories.blog]'
+    )
+    assert find_feature_problem("session.read", KNOWN, is_counted=True) == (
+        '"session.read" names no category; write it as in "session.read.pricing"'
+    )
+
+
+def test_categories_are_no_attributes_of_the_request() -> None:
+    assert find_path_problem("pricing", WITH_CATEGORIES) == find_path_problem("pricing", KNOWN)
+
+
 def test_a_phrase_may_be_about_a_text() -> None:
     assert find_feature_problem("session.referral", KNOWN, is_counted=False) is None
     assert VALUES["session.referral"]
@@ -107,8 +200,9 @@ def test_the_primary_interest_is_a_text() -> None:
     assert find_interest_problem("session.preferences.topic", KNOWN) is None
     assert find_interest_problem("profile.interest", KNOWN) is None
     assert find_interest_problem("tier", KNOWN) is None
-    for path in ("session.views", "session.preferences"):
-        assert find_interest_problem(path, KNOWN) == (
+    assert find_interest_problem("session.top_category", KNOWN) is None
+    for path in ("session.views", "session.preferences", "session.bigrams", "session.read", "session.read.pricing"):
+        assert find_interest_problem(path, WITH_CATEGORIES) == (
             f'"{path}" is no text; write the path of one, such as "session.preferences.topic"'
         )
     assert find_interest_problem("session.topic", KNOWN) is not None

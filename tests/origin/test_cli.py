@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     *("schema", "check", "import-log", "pull", "train", "publish", "retrain", "status", "preview"),
-    *("replay", "explain"),
+    *("replay", "explain", "stitch", "compact"),
 ]
 LEVEL = "uses the segment level (cluster level: {} of 10,000 people and 1 of 90 days so far)"
 CLOSED = "2026-12-01T00:00:00+00:00"
@@ -189,8 +189,10 @@ def test_retrain_goes_from_the_bucket_to_kv_and_status_tells(live: Usher, s3: S3
     events: list[Event] = [exposure(i, VARIANTS[i % 3]) for i in range(90)]
     for key, content in pack([*events, *(goal(i) for i in range(1, 90, 3))]).items():
         s3.put_object(Bucket=settings.bucket, Key=key, Body=content)
-    pulled, trained, published = said(live("retrain", "--as-of", CLOSED))
+    pulled, compacted, stitched, trained, published = said(live("retrain", "--as-of", CLOSED))
     assert pulled == "pulled 1 new objects with 120 events (0 known)"
+    assert compacted == "compacted 1 objects into 1 day; 0 copies left out"
+    assert stitched == "stitched 0 visitors and 0 users into 0 persons: nothing new"
     assert trained == f"trained hero: 90 decisions, 30 rewards, 3 variants, global and 1 segment; {LEVEL.format(90)}"
     found = re.fullmatch(r"published (\S+): 2 keys, [\d,]+ bytes", published)
     assert found is not None
@@ -203,7 +205,7 @@ def test_retrain_goes_from_the_bucket_to_kv_and_status_tells(live: Usher, s3: S3
     )
     assert re.search(r"hero\W+global\W+craft (9\d\.\d|100\.0)%, ", "\n".join(table))
     assert re.search(r"hero\W+segment desktop\W+craft ", "\n".join(table))
-    pulled, _, unchanged = said(live("retrain", "--as-of", "2026-12-02"))
+    pulled, _, _, _, unchanged = said(live("retrain", "--as-of", "2026-12-02"))
     assert pulled == "pulled 0 new objects with 0 events (1 known)"
     assert unchanged == f"unchanged {found[1]} stays live: the same content is published already"
 
@@ -214,7 +216,7 @@ def test_a_damaged_object_is_an_error_and_stops_no_learning(live: Usher, s3: S3C
         s3.put_object(Bucket=settings.bucket, Key=key, Body=content)
     result = live("retrain", "--as-of", CLOSED)
     assert [line.partition(": ")[0] for line in failure(result).splitlines()] == bad
-    pulled, trained, published = result.stdout.splitlines()
+    pulled, _, _, trained, published = result.stdout.splitlines()
     assert pulled == "pulled 1 new objects with 2 events (0 known)"
     assert trained.startswith("trained hero: 1 decisions, 1 rewards, ")
     assert published.startswith("published ")
@@ -225,7 +227,7 @@ def test_a_damaged_object_is_an_error_and_stops_no_learning(live: Usher, s3: S3C
 
 def test_publish_says_what_it_replaced(live: Usher, kv: KvClient) -> None:
     kv.put({"current": "garbage"})
-    _, _, note, published = said(live("retrain"))
+    _, _, _, _, note, published = said(live("retrain"))
     assert note == "note the key current holds 'garbage', not a pointer to a snapshot; written anew"
     assert published.startswith("published ")
 

@@ -180,7 +180,7 @@ MISTAKES = [
     (
         "[goals.signup]",
         "[goals.signup]\nx = 3",
-        "goals.signup.x: is not a known key; remove it, or write one of window_h",
+        "goals.signup.x: is not a known key; remove it, or write one of window_h, event",
     ),
     ('"shop"', "3", 'site.id: 3 is not a text; write a text in quotes, such as id = "my-shop"'),
     ("[goals.signup]", "", 'touchpoints.hero.goal: "signup" is no goal of this file; add [goals.signup]'),
@@ -234,6 +234,15 @@ MISTAKES = [
             "another header",
         )
         for header in ("cookie", "authorization", "Cookie", "AUTHORIZATION")
+    ),
+    *(
+        (
+            "[goals.signup]",
+            f'origins = ["https://www.example.com", "{origin}"]\n[goals.signup]',
+            f'site.origins[1]: "{origin}" is not allowed; write an origin as browsers send it: https, the host in '
+            'small letters, no path, such as origins = ["https://www.example.com"]',
+        )
+        for origin in ("https://www.example.com/", "http://example.com", "www.example.com", "*", "null", "https://A.de")
     ),
     (
         '"craft"',

@@ -11,13 +11,13 @@ from typing import Any
 import ibis
 import pytest
 
-from origin.decisions import COLUMNS, read_arms, read_decisions, read_impressions
+from origin.decisions import COLUMNS, Goal, read_arms, read_decisions, read_impressions
 from origin.errors import LakeError
 from origin.import_log import Mapping, import_log
 from origin.lake import Lake
 from tests.origin.shop import HOUR_MS, NOON_MS, Event, exposure, goal, store
 
-GOALS = {"hero": ("click", 1.0)}
+GOALS = {"hero": Goal("click", 1.0)}
 CLOSED_MS = NOON_MS + HOUR_MS
 Row = dict[str, object]
 
@@ -26,7 +26,7 @@ Row = dict[str, object]
 def decisions(lake: Lake) -> Callable[..., list[Row]]:
     """Store events and read the table back, by unit; all windows are closed unless a test says another moment."""
 
-    def read(*events: Event, as_of_ms: int = CLOSED_MS, goals: dict[str, tuple[str, float]] = GOALS) -> list[Row]:
+    def read(*events: Event, as_of_ms: int = CLOSED_MS, goals: dict[str, Goal] = GOALS) -> list[Row]:
         if events:
             store(lake, events)
         connection = ibis.duckdb.connect()
@@ -104,7 +104,7 @@ def test_each_touchpoint_has_decisions_and_goals_of_its_own(decisions: Decisions
         goal(1),
         goal(2, name="order", touchpoint=None),
     ]
-    rows = decisions(*events, goals={"hero": ("click", 1.0), "pick": ("order", 1.0)})
+    rows = decisions(*events, goals={"hero": Goal("click", 1.0), "pick": Goal("order", 1.0)})
     found = {(row["unit"], row["touchpoint"]): row["reward"] for row in rows}
     assert found == {
         ("visitor-1", "hero"): 1.0,
@@ -184,16 +184,20 @@ def damage(content: bytes) -> bytes:
         damage(gzip.compress(bytes(range(256)) * 10)),
         b'{"type": "exposure"}\n',
         gzip.compress(b'{"type": "exposure"}\n{"type"\n'),
-        gzip.compress(b'{"type": "exposure", "context": [1]}\n'),
+        gzip.compress(b"[]\n"),
     ],
-    ids=["cut", "not packed", "no json", "another form"],
+    ids=["cut", "not packed", "no json", "no object"],
 )
 def test_a_damaged_file_of_events_is_named(decisions: Decisions, lake: Lake, content: bytes) -> None:
-    """DuckDB looks at a file when the query runs, so the error is that of training; see test_train for the message."""
     file = lake.events / "2026-09-21" / "12" / "damaged.ndjson.gz"
     lake.write(file, content)
-    with pytest.raises(Exception, match=str(file)):
+    with pytest.raises(LakeError, match=str(file)):
         decisions(exposure(1))
+
+
+def test_a_context_of_another_form_is_no_context(decisions: Decisions) -> None:
+    [row] = decisions(exposure(1, context=[1]))
+    assert row["context"] is None
 
 
 def test_a_damaged_import_is_a_lake_error(decisions: Decisions, lake: Lake) -> None:

@@ -17,7 +17,7 @@ def counts(
 ) -> list[Counts]:
     return [
         Counts(
-            touchpoint="hero", variant=variant, source="edge", unit=unit, segment=segment,
+            touchpoint="hero", variant=variant, source="edge", person=unit, segment=segment,
             decisions=n, rewards=r, first_ms=NOON_MS, last_ms=last_ms,
         )
         for variant, n, r in zip(VARIANTS, decisions, rewards, strict=True)
@@ -76,8 +76,8 @@ def test_without_moving_to_the_own_rate_the_choice_would_be_flat() -> None:
     everybody = simulate(1_500, 2.0)
     decisions, rewards = np.zeros((1_500, 3)), np.zeros((1_500, 3))
     for each in everybody:
-        decisions[int(each.unit[1:]), VARIANTS.index(each.variant)] += each.decisions
-        rewards[int(each.unit[1:]), VARIANTS.index(each.variant)] += each.rewards
+        decisions[int(each.person[1:]), VARIANTS.index(each.variant)] += each.decisions
+        rewards[int(each.person[1:]), VARIANTS.index(each.variant)] += each.rewards
     alphas, betas = segment_posteriors(decisions, rewards, cells_of(everybody)["global:"])
     cells = [make_cell(alphas[i], betas[i]) for i in range(0, 1_500, 10)]
     assert (alphas + betas - decisions).mean() < 5.0
@@ -102,7 +102,7 @@ def test_the_means_move_by_the_same_log_odds() -> None:
 def test_only_people_with_enough_decisions_on_configured_variants_are_trained() -> None:
     everybody = [*counts("a", [2, 2, 1], [0.0, 1.0, 0.0]), *counts("b", [2, 2, 0], [0.0, 0.0, 0.0])]
     gone = Counts(
-        touchpoint="hero", variant="withdrawn", source="edge", unit="b", segment=None,
+        touchpoint="hero", variant="withdrawn", source="edge", person="b", segment=None,
         decisions=9, rewards=9.0, first_ms=NOON_MS, last_ms=NOON_MS,
     )  # fmt: skip
     people = train_people([*everybody, gone], VARIANTS, cells_of(everybody), 5)

@@ -1,4 +1,4 @@
-"""Whether the pages with touchpoints reach the Worker."""
+"""Whether the pages with touchpoints or a category reach the Worker."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ def check(folder: Path, pages: str, wrangler: str) -> list[str]:
     return []
 
 
-def problem(page: str) -> str:
+def problem(page: str, place: str = "touchpoints.hero") -> str:
     return (
-        f"wrangler.toml: assets.run_worker_first: the page {page!r} of touchpoints.hero would be served without the "
-        f"Worker; add {page!r}"
+        f"wrangler.toml: assets.run_worker_first: the page {page!r} of {place} would be served without the Worker; "
+        f"add {page!r}"
     )
 
 
@@ -64,6 +64,14 @@ def test_every_page_that_would_be_served_without_the_worker_is_named(tmp_path: P
 
 def test_a_page_pattern_must_be_covered_as_a_whole(tmp_path: Path) -> None:
     assert check(tmp_path, '["/*"]', '[assets]\nrun_worker_first = ["/", "/men/*"]') == [problem("/*")]
+
+
+def test_pages_that_are_only_observed_must_reach_the_worker_as_well(tmp_path: Path) -> None:
+    config = make_config(tmp_path, USHER_TOML + '[categories.pricing]\npages = ["/pricing", "/men/prices"]\n')
+    (tmp_path / "wrangler.toml").write_text('[assets]\nrun_worker_first = ["/", "/men/*"]')
+    with pytest.raises(ConfigError) as caught:
+        check_pages(config, tmp_path / "wrangler.toml")
+    assert caught.value.problems == (problem("/pricing", "categories.pricing"),)
 
 
 @pytest.mark.parametrize("content", [b"[assets", b"\xff", None])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import json
+from collections.abc import Iterable, Mapping, Sequence
 
 import numpy as np
 import pytest
@@ -13,7 +14,7 @@ from origin.errors import KvError, LakeError
 from origin.individuals import People, name_model
 from origin.kv import KvClient
 from origin.lake import Lake
-from origin.people import write_people
+from origin.people import gather_people, reads_profiles, write_people
 from origin.profiles import PublishedProfiles, publish_profiles, read_last_profiles
 from origin.publish import make_snapshot, publish
 from origin.train import Model, train
@@ -29,8 +30,14 @@ LATER_MS = NOON_MS + HOUR_MS
 UNITS = ["ann", "bob", "eve"]
 
 
-def make_model(lake: Lake, means: dict[str, float], trained_ms: int = NOON_MS, name: str = MODEL) -> Model:
-    """A model whose people have these means for the first variant."""
+def make_model(
+    lake: Lake,
+    means: dict[str, float],
+    trained_ms: int = NOON_MS,
+    name: str = MODEL,
+    devices: Mapping[str, Sequence[str]] | None = None,
+) -> Model:
+    """A model whose people have these means for the first variant, some of them several devices."""
     version = f"model-{trained_ms}-{name}"
     units = sorted(means)
     people = People(
@@ -38,18 +45,22 @@ def make_model(lake: Lake, means: dict[str, float], trained_ms: int = NOON_MS, n
         means=np.array([[means[unit], 0.0, 0.0] for unit in units]),
         sds=np.full((len(units), 3), 1.0 / 3.0),
     )
-    attributes = {unit: {"decisions": 9, "rewards": 2, "days": 3} for unit in units}
-    write_people(lake, version, {("hero", name): people}, attributes)
+    write_people(lake, version, gather_people({("hero", name): people}, describe(units), devices or {}, None))
     return Model(
         version=version, as_of_ms=trained_ms, first_ms=None, last_ms=None, sources={}, touchpoints={},
-        trained_ms=trained_ms,
+        trained_ms=trained_ms, people=len({*units, *(devices or {})}), linked=len(devices or {}),
     )  # fmt: skip
+
+
+def describe(units: Iterable[str]) -> dict[str, dict[str, int]]:
+    """The same attributes for everybody."""
+    return {unit: {"decisions": 9, "rewards": 2, "days": 3} for unit in units}
 
 
 def put(
     model: Model, lake: Lake, client: KvClient, now_ms: int = NOON_MS, model_name: str = MODEL
 ) -> PublishedProfiles:
-    return publish_profiles(model, {"hero": model_name}, TTL_MS, lake, client, now_ms)
+    return publish_profiles(model, {"hero": model_name}, TTL_MS, lake, client, now_ms, is_read=False)
 
 
 def live(client: KvClient, unit: str) -> Profile:
@@ -102,10 +113,10 @@ def test_the_same_model_is_not_written_twice(lake: Lake, kv: KvClient) -> None:
 
 def test_what_would_soon_be_too_old_is_written_again(lake: Lake, kv: KvClient) -> None:
     put(make_model(lake, {"ann": 1.0}), lake, kv)
-    half_ms = NOON_MS + TTL_MS // 2
-    assert put(make_model(lake, {"ann": 1.0}, half_ms - 1), lake, kv, half_ms).written == 0
-    assert put(make_model(lake, {"ann": 1.0}, half_ms), lake, kv, half_ms).written == 1
-    assert live(kv, "ann").header.computed_ms == half_ms
+    third_ms = NOON_MS + TTL_MS // 3
+    assert put(make_model(lake, {"ann": 1.0}, third_ms - 1), lake, kv, third_ms).written == 0
+    assert put(make_model(lake, {"ann": 1.0}, third_ms), lake, kv, third_ms).written == 1
+    assert live(kv, "ann").header.computed_ms == third_ms
 
 
 def test_profiles_that_kv_may_not_have_are_written_anew(
@@ -149,8 +160,9 @@ def test_scores_for_the_variants_of_before_go_along_once(lake: Lake, kv: KvClien
 
 def test_scores_that_no_touchpoint_uses_are_not_published(lake: Lake, faulty_kv: KvClient, proxy: Proxy) -> None:
     model = make_model(lake, {"ann": 1.0})
-    assert publish_profiles(model, {}, 0, lake, faulty_kv, NOON_MS) == PublishedProfiles()
-    assert publish_profiles(model, {"pick": MODEL}, TTL_MS, lake, faulty_kv, NOON_MS) == PublishedProfiles()
+    for accepted in ({}, {"pick": MODEL}):
+        done = publish_profiles(model, accepted, TTL_MS, lake, faulty_kv, NOON_MS, is_read=False)
+        assert done == PublishedProfiles()
     assert proxy.calls == []
 
 
@@ -176,9 +188,8 @@ def personal(lake: Lake) -> tuple[Config, Model]:
     config = make_config(lake.root / "config", text)
     model = train(config, lake, NOON_MS, NOON_MS)
     people = People(units=UNITS, means=np.zeros((3, 3)), sds=np.ones((3, 3)))
-    described = {unit: {"decisions": 9, "rewards": 2, "days": 3} for unit in UNITS}
-    write_people(lake, model.version, {("hero", MODEL): people}, described)
-    return config, model
+    write_people(lake, model.version, gather_people({("hero", MODEL): people}, describe(UNITS), {}, None))
+    return config, dataclasses.replace(model, people=3)
 
 
 def test_profiles_are_published_before_the_snapshot_that_uses_them(
@@ -233,3 +244,88 @@ def test_a_model_that_has_not_come_that_far_uses_segments(personal: tuple[Config
     segments = dataclasses.replace(model.touchpoints["hero"], level="segment")
     _, text = make_snapshot(config, dataclasses.replace(model, touchpoints={"hero": segments}), NOON_MS)
     assert not Snapshot.from_text(text).touchpoint("hero").allows("cluster")
+
+
+DEVICES = {"ann": ("ann", "phone", "tablet")}
+
+
+def units_with(client: KvClient, *units: str) -> set[tuple[str, str]]:
+    """The person's unit and the version that the profiles of some units hold."""
+    return {(live(client, unit).header.unit, live(client, unit).header.version) for unit in units}
+
+
+def test_a_persons_profile_is_there_under_the_unit_of_each_device(lake: Lake, kv: KvClient) -> None:
+    done = put(make_model(lake, {"ann": 1.0, "bob": 1.0}, devices=DEVICES), lake, kv)
+    assert done.written == 4
+    [(unit, version)] = units_with(kv, *DEVICES["ann"])
+    assert unit == "ann"
+    texts = lake.read_profiles((unit, version) for unit in DEVICES["ann"])
+    assert set(texts.values()) == {kv.get("profile:phone")}
+    scores = live(kv, "phone").scores("hero", (MODEL,), 3)
+    assert scores is not None and scores.means[0] == 1.0
+
+
+def test_a_new_device_gets_the_same_version_as_the_others(lake: Lake, kv: KvClient) -> None:
+    put(make_model(lake, {"ann": 1.0}, devices={"ann": ("ann", "phone")}), lake, kv)
+    again = put(make_model(lake, {"ann": 1.0}, LATER_MS, devices={"ann": ("ann", "phone")}), lake, kv, LATER_MS)
+    assert (again.written, again.unchanged) == (0, 2)
+    assert put(make_model(lake, {"ann": 1.0}, LATER_MS, devices=DEVICES), lake, kv, LATER_MS).written == 3
+    assert len(units_with(kv, *DEVICES["ann"])) == 1
+
+
+def test_devices_are_joined_where_there_are_no_scores(lake: Lake, kv: KvClient) -> None:
+    """In the holdout, or before the individual level is reached: they must decide alike all the same."""
+    model = make_model(lake, {}, devices=DEVICES)
+    done = publish_profiles(model, {}, 0, lake, kv, NOON_MS, is_read=False)
+    assert done.written == 3
+    profile = live(kv, "phone")
+    assert (profile.header.unit, profile.header.attributes, profile.knows("hero")) == ("ann", {}, False)
+    month = dataclasses.replace(model, trained_ms=NOON_MS + 30 * DAY_MS)
+    day = dataclasses.replace(model, trained_ms=NOON_MS + 29 * DAY_MS)
+    for each, written in ((day, 0), (month, 3)):
+        lake.write(
+            lake.models / f"{each.version}.people.parquet",
+            (lake.models / f"{model.version}.people.parquet").read_bytes(),
+        )
+        assert publish_profiles(each, {}, 0, lake, kv, LATER_MS, is_read=False).written == written
+
+
+def test_a_unit_that_left_a_person_gets_a_profile_of_its_own(lake: Lake, kv: KvClient) -> None:
+    """A shared device must not take over the unit of one of its users."""
+    put(make_model(lake, {"ann": 1.0}, devices=DEVICES), lake, kv)
+    put(make_model(lake, {"ann": 1.0}, LATER_MS, devices={"ann": ("ann", "phone")}), lake, kv, LATER_MS)
+    tablet = live(kv, "tablet")
+    assert (tablet.header.unit, tablet.header.attributes, tablet.knows("hero")) == ("tablet", {}, False)
+    assert (
+        put(
+            make_model(lake, {"ann": 1.0}, LATER_MS + 1, devices={"ann": ("ann", "phone")}), lake, kv, LATER_MS + 1
+        ).written
+        == 0
+    )
+
+
+def test_attributes_are_published_where_anything_reads_them(lake: Lake, kv: KvClient) -> None:
+    people = gather_people({}, {**describe(["ann"]), "bob": {"decisions": 4, "rewards": 0, "days": 1}}, {}, 5)
+    write_people(lake, "v1", people)
+    model = dataclasses.replace(make_model(lake, {}), version="v1", people=len(people))
+    assert publish_profiles(model, {}, 0, lake, kv, NOON_MS, is_read=False).written == 0
+    assert publish_profiles(model, {}, 0, lake, kv, NOON_MS, is_read=True).written == 1
+    assert live(kv, "ann").header.attributes == {"decisions": 9, "rewards": 2, "days": 3}
+
+
+@pytest.mark.parametrize(
+    ("wanted", "given"),
+    [
+        ("", ""),
+        ('condition = { device = "mobile" }', 'condition = { "profile.days" = { "$gt" = 3 } }'),
+        ('{ device = "mobile" }', '{ "$or" = [{ device = "mobile" }, { "$not" = { "profile.days" = 3 } }] }'),
+        ('{ name = "craft",', '{ name = "craft", condition = { "profile.rewards" = { "$gt" = 0 } },'),
+        ('{ name = "craft",', '{ name = "craft", shifts = { "profile.days" = { mean = 0.1, sd = 0.1 } },'),
+        ("[goals.click]", '[intent]\nweights = { "profile.days" = 0.1 }\n[goals.click]'),
+        ("[goals.click]", '[phrases]\n"profile.days" = "you came on {value} days"\n[goals.click]'),
+        ('id = "shop"', 'id = "shop"\ninterest = "profile.topic"'),
+    ],
+)  # fmt: skip
+def test_it_is_known_whether_anything_reads_profiles(lake: Lake, wanted: str, given: str) -> None:
+    config = make_config(lake.root / "config", USHER_TOML.replace(wanted, given) if wanted else USHER_TOML)
+    assert reads_profiles(config) is bool(wanted)

@@ -292,6 +292,7 @@ RICH = """
 [site]
 id = "shop"
 interest = "session.preferences.topic"
+origins = ["https://www.example.com"]
 [goals.click]
 window_h = 1
 [intent]
@@ -336,6 +337,7 @@ def make_rich(lake: Lake, text: str = RICH) -> Snapshot:
 def test_the_header_says_what_visits_are_read_for(lake: Lake) -> None:
     header = make_rich(lake).header
     assert header.interest == "session.preferences.topic"
+    assert header.origins == ("https://www.example.com",)
     assert header.intent is not None
     assert (header.intent.bias, header.intent.names, header.intent.weights) == (
         -2.0,

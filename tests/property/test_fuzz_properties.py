@@ -10,14 +10,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from shared.decision import decide, preview
-from shared.errors import InvalidEvent, InvalidProfile, InvalidSnapshot, InvalidValue
-from shared.events import Exposure, read_goal
+from shared.errors import InvalidProfile, InvalidSnapshot, InvalidValue
+from shared.events import Exposure
 from shared.profile import Profile, write_profile
 from shared.reasons import REASONS
 from shared.situation import situate
 from shared.snapshot import Pointer, Snapshot, write_snapshot
 from tests.asking import NOW_MS, SESSION, Record, Records, cell, place, profile_of, variant
-from tests.property.test_reading_properties import Json
+from tests.property.documents import Json
 
 CONTEXT = {"device": "mobile", "plan": "gold", "topic": "coats"}
 SHIFT = {
@@ -105,8 +105,8 @@ def decide_all(snapshot: Snapshot, profile: Profile | None) -> None:
                 assert f"touchpoint:{name}" not in snapshot._lines
                 continue
             event = Exposure(
-                event_id="e", created_ms=0, received_ms=0, visitor="v", page_view="p", url_path="/", decision=decision,
-                segments=(), context=CONTEXT, session={},
+                event_id="e", created_ms=0, received_ms=0, visitor="v", page_view="p", url_path="/", user_agent="",
+                is_shown=True, decision=decision, segments=(), context=CONTEXT, session={},
             )  # fmt: skip
             json.dumps(event.to_dict(), allow_nan=False)
 
@@ -250,42 +250,6 @@ def test_deep_nesting_anywhere_is_refused_or_still_decides(depth: int, bracket: 
             reads(text.replace(line, f"{key}{tab}{deep}"))
             field = record.partition(":")[0]
             reads(text.replace(line, f"{key}{tab}{field}:{deep}}}"))
-
-
-GOAL: Record = {
-    "type": "goal",
-    "event_id": "e-1",
-    "name": "order",
-    "touchpoint": "hero",
-    "page_view": "pv",
-    "created_ms": NOW_MS,
-}
-
-
-def is_a_goal(data: object) -> bool:
-    try:
-        goal = read_goal(data, path="e", visitor="v", sent_ms=NOW_MS, received_ms=NOW_MS, goals=("order",))
-    except InvalidEvent as error:
-        assert error.path.startswith("e")
-        return False
-    json.dumps(goal.to_dict(), allow_nan=False).encode()
-    return True
-
-
-def test_the_goal_that_is_changed_below_is_one() -> None:
-    assert is_a_goal(GOAL)
-
-
-@settings(max_examples=300)
-@given(Json | st.dictionaries(st.sampled_from([*GOAL, "other"]), Json))
-def test_any_json_is_a_goal_or_refused(data: object) -> None:
-    is_a_goal(data)
-
-
-@settings(max_examples=300)
-@given(st.sampled_from(sorted(GOAL)), HOSTILE | st.floats())
-def test_a_goal_with_any_field_replaced_is_one_or_refused(field: str, value: object) -> None:
-    is_a_goal({**GOAL, field: value})
 
 
 @settings(max_examples=200)

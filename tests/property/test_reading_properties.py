@@ -10,29 +10,21 @@ from hypothesis import strategies as st
 
 from shared.conditions import compile_condition
 from shared.errors import InvalidCondition, InvalidSnapshot
+from shared.events import BROWSER
 from shared.paths import path_matches
 from shared.signing import read_keys, sign, verify
 from shared.snapshot import Snapshot, write_snapshot
+from tests import sending
+from tests.property.documents import Json
+from worker.admission import ALLOWANCES
+from worker.answers import Refusal
 from worker.context import read_context
-from worker.intake import Batch, Refusal, read_batch
-from worker.storage import MAX_MESSAGE_BYTES, pack_batch, to_messages
-from worker.visitor import COOKIE, read_cookie, read_visitor, without_cookie
+from worker.cookies import COOKIE, read_cookie, without_cookie
+from worker.intake import Batch, read_batch
+from worker.receipts import Receipts
+from worker.storage import pack_batch, pack_messages
+from worker.visitor import read_visitor
 
-Json = st.recursive(
-    st.none()
-    | st.booleans()
-    | st.integers(-(1 << 60), 1 << 60)
-    | st.floats()
-    | st.text(st.characters(), max_size=12)
-    | st.sampled_from(["goal", "order", "hero", "session", "query", "1.2.3-beta", "42"]),
-    lambda inner: (
-        st.lists(inner, max_size=4)
-        | st.dictionaries(
-            st.text(max_size=6) | st.sampled_from(["name", "type", "created_ms", "variants"]), inner, max_size=5
-        )
-    ),
-    max_leaves=12,
-)
 OPERATORS = [
     "$eq",
     "$ne",
@@ -138,22 +130,22 @@ def test_any_condition_answers_yes_or_no_or_is_refused(condition: object, attrib
     assert compiled(attributes, {}) in (True, False)
 
 
-@given(st.binary(max_size=200))
-def test_any_bytes_are_a_batch_or_a_refusal(body: bytes) -> None:
-    assert isinstance(read_batch(body, visitor="v", received_ms=1, goals=None), Batch | Refusal)
+@given(st.text(max_size=200))
+def test_any_text_is_a_batch_or_a_refusal(body: str) -> None:
+    assert isinstance(read_batch(body, sending.given(), ALLOWANCES[BROWSER]), Batch | Refusal)
 
 
 @given(st.lists(Json, max_size=5))
 def test_every_event_of_a_batch_is_accepted_or_quarantined_and_can_be_stored(
     events: list[object],
 ) -> None:
-    body = json.dumps({"sent_ms": 1_000, "events": events}).encode()
-    batch = read_batch(body, visitor="v", received_ms=2_000, goals=("order",))
+    body = json.dumps({"sent_ms": 1_000, "events": events})
+    batch = read_batch(body, sending.given(), ALLOWANCES[BROWSER])
     assert isinstance(batch, Batch)
     assert len(batch.accepted) + len(batch.quarantined) == len(events)
-    messages = to_messages([goal.to_dict() for goal in batch.accepted], batch.quarantined)
-    assert all(len(message.encode()) <= MAX_MESSAGE_BYTES for message in messages)
-    packed = [(str(k), 0, message) for k, message in enumerate(messages)]
+    messages = pack_messages(batch.lines(), Receipts("a1"), 2_000)
+    assert all(len(message.text.encode()) < 128_000 for message in messages)
+    packed = [(str(message.number), 0, message.text) for message in messages]
     assert pack_batch(packed) == pack_batch(packed[::-1])
 
 
@@ -161,6 +153,14 @@ def test_every_event_of_a_batch_is_accepted_or_quarantined_and_can_be_stored(
 def test_any_cookie_header_is_read_and_only_a_signed_one_gives_a_visitor(header: str) -> None:
     assert read_visitor(header, KEYS)[0] is None
     assert read_cookie(without_cookie(header, COOKIE), COOKIE) is None
+
+
+@given(st.sampled_from(["2", "3", "33", ""]), st.text("0123456789.~/!*+:-ab", max_size=60))
+def test_any_cookie_that_was_signed_gives_a_visitor_or_a_reason(version: str, text: str) -> None:
+    for state in (text, f"1.2.3.4.5.6.7.8.9.1.2.direct~{text}", f"1.2.3.4.5.6.7.8.9.1.2.direct~~~~!v1!{text}"):
+        header = f"{COOKIE}={sign(KEYS, 'visitor', f'{version}!v!u!{state}')}"
+        visitor, problem = read_visitor(header, KEYS)
+        assert (visitor is None) == (problem == "visitor_cookie_unknown_version")
 
 
 @given(st.text(st.characters(exclude_categories=["Cs"])), st.text(st.characters(exclude_categories=["Cs"])))

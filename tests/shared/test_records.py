@@ -45,6 +45,7 @@ def with_variant(records: Records, index: int, change: Record) -> Records:
         ({"holdout_share": 1.01}, "header.holdout_share: expected a number from 0 to 1, got 1.01"),
         ({"holdout_share": "0.1"}, "header.holdout_share: expected a number, got the text '0.1'"),
         ({"honour_gpc": 1}, "header.honour_gpc: expected true or false, got 1"),
+        ({"origins": "https://a.example"}, "header.origins: expected a list, got the text 'https://a.example'"),
         ({"goals": "order"}, "header.goals: expected a list, got the text 'order'"),
         ({"goals": ["order", 2]}, "header.goals[1]: expected a string, got 2"),
         ({"pages": []}, "header.pages: expected an object, got a list"),

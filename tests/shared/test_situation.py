@@ -24,17 +24,11 @@ INTENT: Record = {"bias": -2.0, "weights": {"session.views": 0.5, "session.refer
 def test_session_and_profile_stand_below_the_context_and_nothing_hides_them() -> None:
     site = publish({})
     context = {"device": "mobile", "session": "forged", "profile": {"vip": True}}
-    attributes = situation_of(site, attributes=context, session=Session(started_ms=5, visits=3)).attributes
+    session = Session(started_ms=5, visits=3)
+    attributes = situation_of(site, attributes=context, session=session).attributes
     assert attributes["device"] == "mobile"
     assert attributes["profile"] == {}
-    assert attributes["session"] == {
-        "started_ms": 5,
-        "views": 1,
-        "visits": 3,
-        "referral": "direct",
-        "preferences": {},
-        "intent": 0.0,
-    }
+    assert attributes["session"] == {**session.to_attributes(), "intent": 0.0}
     known = situation_of(site, attributes=context, profile=profile_of(attributes={"orders": 3}))
     assert known.attributes["profile"] == {"orders": 3}
 

@@ -88,6 +88,13 @@ def test_global_privacy_control_is_honoured_unless_configured_otherwise(site_hea
     assert Snapshot.from_text(write_snapshot({**bare, "honour_gpc": False}, {})).header.honour_gpc is False
 
 
+def test_other_origins_may_send_events_where_they_are_named(site_header: Record) -> None:
+    bare = {**site_header, "pages": {}}
+    named = {**bare, "origins": ["https://www.example.com"]}
+    assert Snapshot.from_text(write_snapshot(bare, {})).header.origins == ()
+    assert Snapshot.from_text(write_snapshot(named, {})).header.origins == ("https://www.example.com",)
+
+
 @pytest.mark.parametrize("constant", ["NaN", "Infinity", "-Infinity"])
 def test_a_constant_that_is_no_json_is_refused(site_header: Record, site_records: Records, constant: str) -> None:
     text = write_snapshot(site_header, site_records)

@@ -34,6 +34,7 @@ def test_every_golden_case_gives_the_same_bits_here() -> None:
         "conditions",
         "features",
         "intent",
+        "fold",
         "shift",
         "decide",
     ],

@@ -18,7 +18,19 @@ from shared.numbers import exp, ln, normal_cdf
 from shared.policy import live_probabilities, thompson_probabilities
 from shared.posterior import Posterior, Shift, shift_posterior
 from shared.profile import Profile
-from shared.session import Intent, Session, score_intent
+from shared.session import (
+    Declared,
+    Event,
+    Intent,
+    Left,
+    Session,
+    Viewed,
+    fold,
+    read_session,
+    score_intent,
+    start,
+    write_session,
+)
 from shared.situation import situate
 from shared.snapshot import Snapshot
 from shared.uniform import uniform
@@ -106,6 +118,28 @@ def _check_intent(_file: Case) -> CaseCheck:
     return check
 
 
+def fold_events(events: Sequence[Sequence[Any]]) -> Session:
+    """The state of a visit after events in their JSON form, the first of which is a page view."""
+    first, *others = [_EVENTS[kind](*fields) for kind, *fields in events]
+    assert isinstance(first, Viewed)
+    session = start(first)
+    for event in others:
+        session = read_session(write_session(fold(session, event)))
+    return session
+
+
+_EVENTS: dict[str, Callable[..., Event]] = {"viewed": Viewed, "left": Left, "declared": Declared}
+
+
+def _check_fold(_file: Case) -> CaseCheck:
+    def check(place: str, case: Case) -> None:
+        session = fold_events(case["events"])
+        _same(place, write_session(session), case["expected"])
+        _same(place, session.to_attributes(), case["attributes"])
+
+    return check
+
+
 def _check_shift(_file: Case) -> CaseCheck:
     def check(place: str, case: Case) -> None:
         means, sds = tuple(_floats(case["means"])), tuple(_floats(case["sds"]))
@@ -162,6 +196,7 @@ _CHECKS: dict[str, Callable[[Case], CaseCheck]] = {
     "conditions": _check_conditions,
     "features": _check_features,
     "intent": _check_intent,
+    "fold": _check_fold,
     "shift": _check_shift,
     "decide": _check_decide,
 }

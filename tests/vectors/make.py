@@ -240,10 +240,12 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 def main() -> None:
     from tests.vectors.make_decisions import decisions, features, intents, shifts
+    from tests.vectors.make_session import folds
 
     files: dict[str, list[Case]] = {
         "uniform": uniforms(), **functions(), "thompson": thompson(), "race": races(), "constraints": constraints(),
         "conditions": conditions(), "features": features(), "intent": intents(), "shift": shifts(),
+        "fold": folds(),
     }  # fmt: skip
     for name, cases in files.items():
         write(name, cases)

@@ -3,16 +3,27 @@ from __future__ import annotations
 import pytest
 
 from shared.records import AttributeSource
+from shared.session import Session, Viewed, fold, start
+from shared.session.fold import DAY_MS
 from shared.signing import PREVIEW_PARAMETER, PREVIEW_PURPOSE, read_keys, sign
 from shared.snapshot import Snapshot
 from tests.asking import NOW_MS, place, publish_hero
 from worker.asked import HEADERS, AskedPage, header_names, read_page_request
+from worker.cookies import LEFT_COOKIE, PREFERENCES_COOKIE
 from worker.page_view import PageRequest
-from worker.visitor import PREFERENCES_COOKIE, Visitor, write_visitor
+from worker.visitor import Visitor, write_visitor
 
 KEYS = read_keys("k:0123456789abcdef")
-SITE = publish_hero(place("a", "b"), attributes=[{"attribute": "country", "source": "header", "name": "cf-ipcountry"}])
-VISITOR = Visitor(id="v-1", unit="u-1", session_ms=5, seen_ms=NOW_MS - 1_000, visits=2, views=3, referral="email")
+SITE = publish_hero(
+    place("a", "b"),
+    attributes=[{"attribute": "country", "source": "header", "name": "cf-ipcountry"}],
+    pages={"hero": ["/", "/men"]},
+    categories=[["men", ["/men*"]], ["pricing", ["/pricing"]]],
+)
+SESSION = Session(
+    started_ms=5, seen_ms=NOW_MS - 1_000, visits=2, views=3, referral="email", preferences={"topic": "coats"}
+)
+VISITOR = Visitor("v-1", "u-1", SESSION)
 
 
 def described(url: str = "https://shop.test/men?x=1", method: str = "GET", **headers: str) -> AskedPage:
@@ -22,18 +33,18 @@ def described(url: str = "https://shop.test/men?x=1", method: str = "GET", **hea
     return AskedPage("\n".join([method, url, *(sent.get(name, "") for name in names.split("\n"))]), names)
 
 
-def read(asked: AskedPage, site: Snapshot = SITE) -> tuple[PageRequest | None, str | None]:
-    return read_page_request(asked, site, ["hero"], KEYS, NOW_MS, lambda count: b"\x01" * count)
+def read(asked: AskedPage, site: Snapshot = SITE) -> tuple[PageRequest | None, list[str]]:
+    return read_page_request(asked, site, KEYS, NOW_MS, lambda count: b"\x01" * count)
 
 
 def read_well(asked: AskedPage) -> PageRequest:
-    request, problem = read(asked)
-    assert request is not None and problem is None
+    request, problems = read(asked)
+    assert request is not None and problems == []
     return request
 
 
 def cookie_of(visitor: Visitor) -> str:
-    return write_visitor(visitor, KEYS).partition(";")[0]
+    return write_visitor(visitor, KEYS)[0].partition(";")[0]
 
 
 def test_a_request_is_read_from_its_lines() -> None:
@@ -55,38 +66,115 @@ def test_headers_of_configured_attributes_are_asked_for_as_well() -> None:
 
 def test_a_first_view_is_that_of_a_new_visitor() -> None:
     request = read_well(described(referer="https://www.google.com/", user_agent="Mobi", cf_ipcountry="DE"))
-    visitor = request.visitor
-    assert (visitor.visits, visitor.views, visitor.referral, visitor.session_ms) == (1, 1, "search", NOW_MS)
+    session = request.visitor.session
+    assert (session.visits, session.views, session.referral, session.started_ms) == (1, 1, "search", NOW_MS)
+    assert request.session is session
     assert request.id == f"{NOW_MS:x}-{'01' * 8}"
     assert request.context == {"path": "/men", "device": "mobile", "referrer": "www.google.com", "country": "DE"}
     assert (request.names, request.snapshot, request.now_ms, request.is_shown) == (["hero"], SITE, NOW_MS, True)
-    assert (request.preferences, request.forced, request.profile_key) == ({}, {}, None)
+    assert (session.preferences, request.forced, request.profile_key) == ({}, {}, None)
 
 
-def test_a_known_visitor_goes_on_with_what_they_declared() -> None:
-    cookies = f"a=1; {cookie_of(VISITOR)}; {PREFERENCES_COOKIE}=topic:coats"
-    request = read_well(described(cookie=cookies, referer="https://t.co/"))
-    assert (request.visitor.unit, request.visitor.views, request.visitor.referral) == ("u-1", 4, "email")
-    assert request.preferences == {"topic": "coats"}
+def test_a_known_visitor_goes_on_with_the_visit_and_where_it_came_from() -> None:
+    request = read_well(described(cookie=f"a=1; {cookie_of(VISITOR)}", referer="https://t.co/"))
+    session = request.visitor.session
+    assert (request.visitor.unit, session.views, session.referral) == ("u-1", 4, "email")
+    assert session.preferences == {"topic": "coats"}
+
+
+@pytest.mark.parametrize(("said", "preferences"), [("size:xl", {"size": "xl"}), ("", {})])
+def test_what_the_client_holds_as_declared_replaces_what_the_state_holds(said: str, preferences: object) -> None:
+    cookies = f"{PREFERENCES_COOKIE}={said}; {cookie_of(VISITOR)}"
+    assert read_well(described(cookie=cookies)).session.preferences == preferences
+
+
+@pytest.mark.parametrize(
+    ("path", "names", "categories"),
+    [
+        ("/", ["hero"], {}),
+        ("/men", ["hero"], {"men": 1}),
+        ("/men/shoes", [], {"men": 1}),
+        ("/pricing", [], {"pricing": 1}),
+    ],
+)
+def test_a_page_has_its_touchpoints_and_its_category(path: str, names: list[str], categories: object) -> None:
+    request = read_well(described(f"https://shop.test{path}?x=1"))
+    assert request.names == names
+    assert request.session.to_attributes()["categories"] == categories
+
+
+def reading() -> Visitor:
+    """A visitor who has just opened a page of pricing."""
+    return Visitor("v-1", "u-1", fold(SESSION, Viewed(NOW_MS - 500, "18bcf-00000000000000a1", "pricing")))
+
+
+def test_what_the_client_left_of_a_page_is_folded_before_the_next() -> None:
+    cookies = f"{LEFT_COOKIE}=18bcf-00000000000000a1.95.40; {cookie_of(reading())}"
+    session = read_well(described(cookie=cookies)).visitor.session
+    assert (session.views, session.depth, session.engaged_s) == (5, 95, 40)
+    assert session.to_attributes()["read"] == {"pricing": 1}
+
+
+@pytest.mark.parametrize(
+    ("left", "unknown"),
+    [
+        ("18bcf-00000000000000a2.95.40", 1),
+        ("18bcf-00000000000000a2.95.40~18bcf-00000000000000a1.10.4~x.1.1", 2),
+        ("18bcf-00000000000000a1.95.40~nonsense", 0),
+    ],
+)
+def test_reports_of_pages_that_the_cookie_does_not_know_are_counted(left: str, unknown: int) -> None:
+    cookie = cookie_of(reading())
+    assert read(described(cookie=f"{LEFT_COOKIE}={left}; {cookie}"))[1] == ["left_unknown"] * unknown
+
+
+def test_a_report_without_the_cookie_that_would_know_it_is_counted() -> None:
+    request, problems = read(described(cookie=f"{LEFT_COOKIE}=18bcf-00000000000000a1.95.40"))
+    assert request is not None
+    assert (request.session.engaged_s, problems) == (0, ["left_unknown"])
+
+
+def test_what_was_left_days_ago_counts_for_the_visit_before() -> None:
+    session = start(Viewed(NOW_MS - 2 * DAY_MS, "18bcf-00000000000000a1", "pricing"))
+    cookies = f"{LEFT_COOKIE}=18bcf-00000000000000a1.95.40; {cookie_of(Visitor('v-1', 'u-1', session))}"
+    request = read_well(described(cookie=cookies, referer="https://www.google.com/"))
+    attributes = request.session.to_attributes()
+    assert (attributes["away_days"], attributes["referral"], attributes["visits"]) == (2, "search", 2)
+    assert attributes["earlier"] == {
+        "views": 1,
+        "engaged_s": 40,
+        "pages_read": 1,
+        "categories": {"pricing": 1},
+        "read": {"pricing": 1},
+    }
 
 
 def test_a_forged_cookie_is_named_and_its_sender_a_stranger() -> None:
-    request, problem = read(described(cookie=cookie_of(VISITOR).replace("u-1", "u-2")))
-    assert problem == "visitor_cookie_forged"
+    request, problems = read(described(cookie=cookie_of(VISITOR).replace("u-1", "u-2")))
+    assert problems == ["visitor_cookie_forged"]
     assert request is not None
-    assert (request.visitor.views, request.visitor.unit) == (1, "AQEBAQEBAQEBAQEBAQEBAQ")
+    assert (request.session.views, request.visitor.unit) == (1, "AQEBAQEBAQEBAQEBAQEBAQ")
 
 
 @pytest.mark.parametrize(("signal", "honour", "is_read"), [("1", True, False), ("1", False, True), ("0", True, True)])
 def test_global_privacy_control_is_honoured_where_the_site_does(signal: str, honour: bool, is_read: bool) -> None:
     site = publish_hero(place("a", "b"), honour_gpc=honour)
-    request, problem = read(described(sec_gpc=signal), site)
-    assert (request is not None, problem) == (is_read, None)
+    request, problems = read(described(sec_gpc=signal), site)
+    assert (request is not None, problems) == (is_read, [])
 
 
 @pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "prerender"])
 def test_a_page_fetched_ahead_of_its_time_is_not_shown_yet(purpose: str) -> None:
-    assert not read_well(described(sec_purpose=purpose)).is_shown
+    request = read_well(described(sec_purpose=purpose, cookie=cookie_of(VISITOR)))
+    assert not request.is_shown
+    # Decided as if it were shown; kept as what may be.
+    assert (request.session.views, request.visitor.session.views) == (4, 3)
+    assert request.session.to_attributes()["categories"] == {"men": 1}
+    assert request.visitor.session.to_attributes()["categories"] == {}
+
+
+def test_the_user_agent_is_kept_up_to_a_length() -> None:
+    assert read_well(described(user_agent="Mobi " * 100)).user_agent == ("Mobi " * 100)[:200]
 
 
 def link(value: str, before: str = "?") -> str:

@@ -4,7 +4,7 @@ import pytest
 
 from shared.records import AttributeSource
 from shared.session import REFERRALS
-from worker.context import LONGEST, device_of, read_context, referral_of
+from worker.context import LONGEST, read_context, referral_of
 
 IPHONE = "Mozilla/5.0 (iPhone; CPU iPhone OS 17_4 like Mac OS X) AppleWebKit/605.1.15 Version/17.4 Mobile/15E148 Safari"
 ANDROID = "Mozilla/5.0 (Linux; Android 14; Pixel 8) AppleWebKit/537.36 Chrome/124.0 Mobile Safari/537.36"
@@ -38,7 +38,6 @@ def source(attribute: str, kind: str, name: str) -> AttributeSource:
     ],
 )
 def test_the_device_is_what_the_user_agent_claims(user_agent: str, device: str) -> None:
-    assert device_of(user_agent) == device
     assert read(user_agent=user_agent)["device"] == device
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any, Final
 
 import pytest
 
@@ -121,14 +122,18 @@ def test_a_preview_that_is_not_signed_or_incomplete_is_ignored(value: str | None
     assert read_preview(KEYS, value) == {}
 
 
+VIEW: Final[Any] = {"visitor": "v-9", "page_view": "pv-1", "user_agent": "Mobi", "is_shown": False}
+
+
 def test_an_exposure_tells_the_decision_the_segments_the_context_and_the_session(site: Snapshot) -> None:
     context = {**GOLD_PHONE, "path": "/men/"}
     session = Session(started_ms=5, views=4, referral="email", preferences={"topic": "coats"})
     situation = situation_of(site, attributes=context, session=session, profile=profile_of(attributes={"orders": 3}))
     plan = plan_page(["hero"], situation, (), forced={})
     slot: Slot = plan.slots[0]
-    stored = json.loads(json.dumps(expose(slot, plan, visitor="v-9", page_view="pv-1").to_dict()))
+    stored = json.loads(json.dumps(expose(slot, plan, **VIEW).to_dict()))
     assert stored["event_id"] == "pv-1-hero"
+    assert (stored["user_agent"], stored["is_shown"], stored["session_ms"]) == ("Mobi", False, 5)
     assert (stored["visitor"], stored["unit"], stored["page_view"]) == ("v-9", "u-1", "pv-1")
     assert (stored["created_ms"], stored["received_ms"]) == (NOW_MS, NOW_MS)
     assert (stored["segments"], stored["context"], stored["url_path"]) == (["vip"], context, "/men/")
@@ -138,7 +143,7 @@ def test_an_exposure_tells_the_decision_the_segments_the_context_and_the_session
 
 def test_a_page_of_unknown_path_is_exposed_as_the_root(site: Snapshot) -> None:
     plan = plan_page(["hero"], gold(site), (), forced={})
-    assert expose(plan.slots[0], plan, visitor="v", page_view="p").url_path == "/"
+    assert expose(plan.slots[0], plan, **VIEW).url_path == "/"
 
 
 def test_what_was_decided_is_repeated_whatever_the_context_becomes(site: Snapshot) -> None:

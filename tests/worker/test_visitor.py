@@ -1,113 +1,80 @@
+"""The visitor's cookie: who it is, which keys it holds by, and what earlier versions wrote."""
+
 from __future__ import annotations
 
 from dataclasses import replace
 
 import pytest
 
-from shared.session import Session
-from shared.signing import read_keys, sign
+from shared.session import Declared, Event, Left, Session, Viewed, fold, start
+from shared.session.fold import DAY_MS, SESSION_IDLE_MS
+from shared.signing import Keys, read_keys, sign
 from tests.asking import ask, frozen_of, place, publish_hero
+from worker.cookies import COOKIE
 from worker.visitor import (
-    COOKIE,
     MAX_AGE_S,
-    MOST_COUNTED,
-    PREFERENCES_COOKIE,
     PURPOSE,
-    SESSION_IDLE_MS,
     Visitor,
     continue_visit,
-    read_cookie,
-    read_preferences,
     read_visitor,
     remember,
-    without_cookie,
-    without_ours,
     write_visitor,
 )
 
 KEYS = read_keys("k2:0123456789abcdef,k1:fedcba9876543210")
-VISITOR = Visitor(id="v-1", unit="v-0", session_ms=1_000, seen_ms=2_000, visits=3, views=7, referral="social")
-OUTLINE = "2!v-1!v-0!1000!2000!3!7!social!"
+T_MS = 1_700_000_000_000
+SESSION = fold(
+    fold(start(Viewed(T_MS, "view-000001", "pricing", "social")), Left("view-000001", 95, 40)),
+    Declared({"topic": "coats"}),
+)
+VISITOR = Visitor("v-1", "v-0", SESSION)
+OUTLINE = f"3!v-1!v-0!{T_MS}.{T_MS}.1.1.0.40.95.1.0.0.0.social~apricing.1.1.8.0.0~a~000001a5f0284~topic:coats!"
 
 
 def sixteen_bytes(count: int) -> bytes:
     return bytes(range(count))
 
 
-def direct() -> str:
-    return "direct"
+def cookie_of(visitor: Visitor, keys: Keys = KEYS) -> str:
+    """The pair of name and value that a browser sends back."""
+    cookie, problem = write_visitor(visitor, keys)
+    assert problem is None
+    return cookie.partition(";")[0]
 
 
-def nobody_asks() -> str:
-    raise AssertionError("a session that goes on has come from where it began")
+def signed(text: str) -> str:
+    return f"{COOKIE}={sign(KEYS, PURPOSE, text)}"
 
 
-@pytest.mark.parametrize(
-    ("header", "value"),
-    [
-        (None, None),
-        ("", None),
-        ("a=1", "1"),
-        ("b=2; a=1; c=3", "1"),
-        ("b=2;a=1", "1"),
-        ("a=", ""),
-        ("a=x=y", "x=y"),
-        ("a", None),
-        ("aa=1; ba=2", None),
-        ("A=1", None),
-        ("a=1; a=2", "1"),
-        (";;; a=1 ;", "1"),
-    ],
-)
-def test_a_cookie_is_found_by_its_exact_name(header: str | None, value: str | None) -> None:
-    assert read_cookie(header, "a") == value
-
-
-@pytest.mark.parametrize(
-    ("header", "left"),
-    [
-        ("a=1", ""),
-        ("a=1; b=2", "b=2"),
-        ("b=2; a=1; c=3", "b=2; c=3"),
-        ("b=2;c=3", "b=2; c=3"),
-        ("aa=1; a=2; a=3", "aa=1"),
-        ("", ""),
-        (" ; a=1; ", ""),
-        ("b=x=y; a=1", "b=x=y"),
-    ],
-)
-def test_a_cookie_header_is_passed_on_without_ours(header: str, left: str) -> None:
-    assert without_cookie(header, "a") == left
-
-
-@pytest.mark.parametrize(
-    ("header", "left"),
-    [
-        (f"{COOKIE}=x", ""),
-        (f"{PREFERENCES_COOKIE}=x; a=1; {COOKIE}=y", "a=1"),
-        ("a=1; b=2", "a=1; b=2"),
-    ],
-)
-def test_the_upstream_sees_neither_of_our_cookies(header: str, left: str) -> None:
-    assert without_ours(header) == left
+def view(after_ms: int = 60_000, category: str = "") -> Viewed:
+    return Viewed(T_MS + after_ms, "view-000002", category, "email")
 
 
 def test_a_visitor_survives_the_cookie() -> None:
-    value, _, _ = write_visitor(VISITOR, KEYS).partition(";")
-    assert read_visitor(f"other=1; {value}; more=2", KEYS) == (VISITOR, None)
+    assert cookie_of(VISITOR).partition("=")[2].split(".", 1)[1].startswith(OUTLINE)
+    assert read_visitor(f"other=1; {cookie_of(VISITOR)}; more=2", KEYS) == (VISITOR, None)
+    assert VISITOR.session_ms == T_MS
 
 
 def test_the_cookie_is_first_party_secure_and_out_of_reach_of_scripts() -> None:
-    _, *attributes = write_visitor(VISITOR, KEYS).split("; ")
+    _, *attributes = write_visitor(VISITOR, KEYS)[0].split("; ")
     assert attributes == ["Path=/", f"Max-Age={MAX_AGE_S}", "Secure", "HttpOnly", "SameSite=Lax"]
-    assert write_visitor(VISITOR, KEYS).startswith("__Host-")
+    assert cookie_of(VISITOR).startswith("__Host-")
 
 
-def test_a_cookie_of_the_key_before_still_counts_and_is_written_with_the_new_one() -> None:
-    old = read_keys("k1:fedcba9876543210")
-    value, _, _ = write_visitor(VISITOR, old).partition(";")
-    assert read_visitor(value, KEYS) == (VISITOR, None)
-    assert write_visitor(VISITOR, KEYS).startswith(f"{COOKIE}=k2.")
+def test_keys_are_rotated_without_losing_a_visitor() -> None:
+    first = read_keys("k1:fedcba9876543210")
+    both = read_keys("k2:0123456789abcdef,k1:fedcba9876543210")
+    second = read_keys("k2:0123456789abcdef")
+    cookie = cookie_of(VISITOR, first)
+    visitor, problem = read_visitor(cookie, both)
+    assert (visitor, problem) == (VISITOR, None)
+    assert visitor is not None
+    renewed = cookie_of(visitor, both)
+    assert renewed.startswith(f"{COOKIE}=k2.")
+    assert read_visitor(renewed, second) == (VISITOR, None)
+    # Who was away for as long as the old key was in use starts anew.
+    assert read_visitor(cookie, second) == (None, "visitor_cookie_forged")
 
 
 @pytest.mark.parametrize("header", [None, "", "other=1"])
@@ -123,7 +90,8 @@ def test_without_our_cookie_there_is_no_visitor_and_nothing_to_count(header: str
         f"k2.{OUTLINE}.AAAAAAAAAAAAAAAAAAAAAA",
         sign(KEYS, "preview", OUTLINE),
         sign(KEYS, PURPOSE, OUTLINE).replace("v-0", "v-9"),
-        sign(KEYS, PURPOSE, OUTLINE).replace("!7!", "!8!"),
+        sign(KEYS, PURPOSE, OUTLINE).replace("pricing.1", "pricing.2"),
+        sign(KEYS, PURPOSE, OUTLINE).replace("k2.", "k1."),
         sign(read_keys("k1:another-secret-of-16"), PURPOSE, OUTLINE),
     ],
 )
@@ -135,102 +103,81 @@ def test_a_forged_cookie_gives_no_visitor_and_is_counted(value: str) -> None:
     "text",
     [
         "",
+        "3",
         "1!v-1!v-0!1000!2000",
-        OUTLINE.replace("2!", "1!", 1),
-        OUTLINE.replace("2!", "3!", 1),
+        OUTLINE.replace("3!", "4!", 1),
         OUTLINE.rpartition("!")[0],
-        OUTLINE.replace("1000", "x"),
-        OUTLINE.replace("2000", "-2"),
-        OUTLINE.replace("!3!", "!!"),
-        OUTLINE.replace("!7!", "!7.5!"),
+        OUTLINE.replace(".social", ".x.social"),
+        OUTLINE.replace("~a~", "~"),
+        "2!v-1!v-0!1000!2000!3!7!social",
+        "2!v-1!v-0!x!2000!3!7!social!",
+        "2!v-1!v-0!1000!-2!3!7!social!",
+        "2!v-1!v-0!1000!2000!!7!social!",
+        "2!v-1!v-0!1000!2000!3!7.5!social!",
+        "2!v-1!v-0",
     ],
 )
 def test_a_genuine_cookie_of_another_version_gives_no_visitor_and_is_counted(text: str) -> None:
-    header = f"{COOKIE}={sign(KEYS, PURPOSE, text)}"
-    assert read_visitor(header, KEYS) == (None, "visitor_cookie_unknown_version")
+    assert read_visitor(signed(text), KEYS) == (None, "visitor_cookie_unknown_version")
+
+
+def test_a_cookie_of_the_version_before_keeps_its_visitor_session_and_decisions() -> None:
+    decision = frozen_of(ask(publish_hero(place("a", "b")), session=Session(started_ms=1000)))
+    part = f"hero*s**{decision.variants[0]}*{decision.propensities[0]!r}*g**0"
+    visitor, problem = read_visitor(signed(f"2!v-1!v-0!1000!2000!3!7!social!v1!{part}"), KEYS)
+    session = Session(started_ms=1000, seen_ms=2000, views=7, visits=3, referral="social")
+    assert (visitor, problem) == (Visitor("v-1", "v-0", session, (decision,)), None)
+    assert visitor is not None
+    going_on = continue_visit(visitor, [], Viewed(62_000, "view-000001", "pricing"), sixteen_bytes)
+    assert (going_on.session_ms, going_on.session.views, going_on.frozen) == (1000, 8, (decision,))
+    assert read_visitor(cookie_of(going_on), KEYS) == (going_on, None)
 
 
 def test_a_first_visit_draws_an_id_that_is_also_the_unit() -> None:
-    visitor = continue_visit(None, 5_000, lambda: "search", sixteen_bytes)
     name = "AAECAwQFBgcICQoLDA0ODw"
-    assert visitor == Visitor(
-        id=name, unit=name, session_ms=5_000, seen_ms=5_000, visits=1, views=1, referral="search", frozen=()
-    )
+    assert continue_visit(None, [], view(), sixteen_bytes) == Visitor(name, name, start(view()))
 
 
 def test_a_drawn_id_survives_the_cookie() -> None:
-    visitor = continue_visit(None, 5_000, direct, lambda count: b"\xff" * count)
-    assert read_visitor(write_visitor(visitor, KEYS).partition(";")[0], KEYS) == (visitor, None)
+    visitor = continue_visit(None, [], view(), lambda count: b"\xff" * count)
+    assert read_visitor(cookie_of(visitor), KEYS) == (visitor, None)
 
 
-@pytest.mark.parametrize("idle_ms", [0, 1, SESSION_IDLE_MS, -5_000])
-def test_a_view_within_thirty_minutes_continues_the_session(idle_ms: int) -> None:
-    visitor = continue_visit(VISITOR, VISITOR.seen_ms + idle_ms, nobody_asks, sixteen_bytes)
-    assert visitor == replace(VISITOR, seen_ms=VISITOR.seen_ms + idle_ms, views=8)
+@pytest.mark.parametrize("known", [None, VISITOR])
+def test_what_the_client_left_is_folded_with_the_view(known: Visitor | None) -> None:
+    reports: list[Event] = [Left("view-000001", 100, 60), Declared({"size": "xl"})]
+    visitor = continue_visit(known, reports, view(), sixteen_bytes)
+    assert visitor.session.preferences == {"size": "xl"}
+    assert (visitor.session.views, visitor.session.engaged_s) == ((1, 0) if known is None else (2, 60))
 
 
-def test_a_view_after_thirty_idle_minutes_begins_a_session_of_the_same_visitor() -> None:
-    now_ms = VISITOR.seen_ms + SESSION_IDLE_MS + 1
-    visitor = continue_visit(VISITOR, now_ms, lambda: "email", sixteen_bytes)
-    assert visitor == Visitor(
-        id="v-1", unit="v-0", session_ms=now_ms, seen_ms=now_ms, visits=4, views=1, referral="email"
-    )
-
-
-def test_a_visit_counts_its_views_and_its_sessions() -> None:
-    visitor, now_ms, seen = None, 1_000_000, []
-    for wait_ms in (0, 5_000, SESSION_IDLE_MS, SESSION_IDLE_MS + 1, 60_000, 86_400_000):
-        now_ms += wait_ms
-        visitor = continue_visit(visitor, now_ms, direct, sixteen_bytes)
-        seen.append((visitor.visits, visitor.views))
-    assert seen == [(1, 1), (1, 2), (1, 3), (2, 1), (2, 2), (3, 1)]
-
-
-def test_counts_stop_before_they_outgrow_the_cookie() -> None:
-    busy = replace(VISITOR, visits=MOST_COUNTED, views=MOST_COUNTED)
-    assert continue_visit(busy, busy.seen_ms, nobody_asks, sixteen_bytes).views == MOST_COUNTED
-    later_ms = busy.seen_ms + SESSION_IDLE_MS + 1
-    assert continue_visit(busy, later_ms, direct, sixteen_bytes).visits == MOST_COUNTED
-
-
-def test_what_is_frozen_stays_with_the_visitor_over_sessions() -> None:
-    # Its epoch says whether it still counts; one that lasts a day or for ever outlives the session.
-    decision = ask(publish_hero(place("a", "b", epoch="forever")))
-    visitor = remember(VISITOR, [decision])
-    later_ms = VISITOR.seen_ms + SESSION_IDLE_MS + 1
-    assert continue_visit(visitor, later_ms, direct, sixteen_bytes).frozen == (frozen_of(decision),)
-
-
-def test_decisions_read_the_session_of_the_visitor() -> None:
-    assert VISITOR.as_session({"topic": "coats"}) == Session(
-        started_ms=1_000, views=7, visits=3, referral="social", preferences={"topic": "coats"}
-    )
+def test_what_was_left_of_a_visit_that_is_over_counts_for_that_visit() -> None:
+    visitor = continue_visit(VISITOR, [Left("view-000001", 100, 60)], view(2 * DAY_MS), sixteen_bytes)
+    assert (visitor.session.visits, visitor.session.away_days, visitor.session.engaged_s) == (2, 2, 0)
+    assert visitor.session.earlier == (1, 60, 1)
 
 
 @pytest.mark.parametrize(
-    ("said", "preferences"),
+    ("epoch", "is_kept"),
     [
-        ("topic:coats", {"topic": "coats"}),
-        ("topic:coats.size:XL_2.kind-of:a-b", {"topic": "coats", "size": "XL_2", "kind-of": "a-b"}),
-        ("a:1.b:2.c:3.d:4", {"a": "1", "b": "2", "c": "3"}),
-        ("topic:coats.topic:hats", {"topic": "hats"}),
-        ("topic", {}),
-        ("topic:", {}),
-        (":coats", {}),
-        ("topic:a:b", {}),
-        ("topic:a b", {}),
-        ("tópic:a.x:y", {"x": "y"}),
-        ("topic:<script>.x:y", {"x": "y"}),
-        (f"{'q' * 40}:{'a' * 40}", {"q" * 40: "a" * 40}),
-        (f"{'q' * 41}:a.x:{'a' * 41}", {}),
-        ("..", {}),
-        ("", {}),
+        ("forever", True),
+        ("snapshot v1", True),
+        (f"session {T_MS}", False),
+        (f"day {(T_MS + DAY_MS) // DAY_MS}", True),
+        (f"day {T_MS // DAY_MS}", False),
+        (f"week {(T_MS + DAY_MS) // (7 * DAY_MS)}", True),
+        (f"week {T_MS // (7 * DAY_MS) - 1}", False),
     ],
 )
-def test_what_the_visitor_declared_is_read_in_part_or_whole(said: str, preferences: dict[str, str]) -> None:
-    assert read_preferences(f"a=1; {PREFERENCES_COOKIE}={said}; b=2") == preferences
+def test_decisions_whose_epoch_is_over_leave_the_cookie_when_a_visit_begins(epoch: str, is_kept: bool) -> None:
+    frozen = replace(frozen_of(ask(publish_hero(place("a", "b")))), epoch=epoch)
+    before = Visitor("v-1", "v-0", SESSION, (frozen,))
+    assert continue_visit(before, [], view(SESSION_IDLE_MS), sixteen_bytes).frozen == (frozen,)
+    assert continue_visit(before, [], view(DAY_MS), sixteen_bytes).frozen == ((frozen,) if is_kept else ())
 
 
-@pytest.mark.parametrize("header", [None, "", "a=1", "usher-saidx=topic:coats"])
-def test_a_visitor_who_declared_nothing_has_no_preferences(header: str | None) -> None:
-    assert read_preferences(header) == {}
+def test_what_is_frozen_stays_with_the_visitor_over_sessions() -> None:
+    # Its epoch says whether it still counts; one that lasts for ever outlives the session.
+    decision = ask(publish_hero(place("a", "b", epoch="forever")))
+    visitor = remember(VISITOR, [decision])
+    assert continue_visit(visitor, [], view(DAY_MS), sixteen_bytes).frozen == (frozen_of(decision),)

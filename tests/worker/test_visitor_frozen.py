@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from shared.decision import Decision, Frozen, preview
-from shared.session import Session
+from shared.session import Left, Session, Viewed, fold, start, write_session
 from shared.signing import read_keys, sign
 from shared.snapshot import Snapshot
 from tests.asking import (
@@ -23,16 +23,18 @@ from tests.asking import (
     situation_of,
     variant,
 )
-from worker.visitor import COOKIE, PURPOSE, Visitor, read_visitor, remember, write_visitor
+from worker.cookies import COOKIE
+from worker.kept import drop_ended
+from worker.visitor import MAX_COOKIE, PURPOSE, Visitor, read_visitor, remember, write_visitor
 
 KEYS = read_keys("k2:0123456789abcdef,k1:fedcba9876543210")
-VISITOR = Visitor(id="v" * 22, unit="u" * 22, session_ms=5, seen_ms=6)
+VISITOR = Visitor("v" * 22, "u" * 22, Session(started_ms=5, seen_ms=6))
 VERSION = "20261122T154000000Z-0123456789ab"
 SITE = publish_hero(place("a", "b"))
 
 
 def kept(visitor: Visitor) -> Visitor:
-    cookie = write_visitor(visitor, KEYS).partition(";")[0]
+    cookie = write_visitor(visitor, KEYS)[0].partition(";")[0]
     read, problem = read_visitor(cookie, KEYS)
     assert read is not None and problem is None
     return read
@@ -154,41 +156,109 @@ def twenty(slots: int = 1) -> tuple[list[str], Snapshot]:
     return names, publish({**records, **cells}, **header)
 
 
-def test_twenty_touchpoints_fit_into_the_cookie() -> None:
+def largest_session(now_ms: int) -> Session:
+    """A state of which nothing can be longer: some thousand characters."""
+    names = [f"{i:02}{'-' * 22}" for i in range(12)]
+    session = start(Viewed(now_ms, "view-000000", names[0], "campaign"))
+    for i in range(1, 40):
+        session = fold(session, Viewed(now_ms, f"view-{i:06}", names[i % 12]))
+        session = fold(session, Left(f"view-{i:06}", 100, 3_600))
+    session.categories = {name: (each[0], 999, 999, 999, 999, 999) for name, each in session.categories.items()}
+    session.views = session.visits = session.engaged_s = session.pages_read = 1_000_000
+    session.earlier = (1_000_000, 1_000_000, 1_000_000)
+    session.preferences = {letter * 40: "-" * 40 for letter in "abc"}
+    return session
+
+
+def whole(visitor: Visitor) -> tuple[Visitor, str | None]:
+    """The visitor as the next request has it, and what was counted; the cookie is within what browsers keep."""
+    cookie, problem = write_visitor(visitor, KEYS)
+    assert len(cookie.encode()) <= MAX_COOKIE < 4_096
+    return kept(visitor), problem
+
+
+@pytest.mark.parametrize("session", [Session(started_ms=1_800_000_000_000), largest_session(1_800_000_000_000)])
+def test_twenty_touchpoints_fit_into_the_cookie(session: Session) -> None:
     names, site = twenty()
-    now_ms = 1_800_000_000_000
-    session = Session(started_ms=now_ms)
-    visitor = replace(
-        VISITOR, session_ms=now_ms, seen_ms=now_ms, visits=1_000_000, views=1_000_000, referral="campaign"
-    )
-    full = remember(visitor, [ask(site, touchpoint=name, session=session) for name in names])
-    cookie = write_visitor(full, KEYS)
-    assert len(cookie.encode()) <= 4_096
-    assert kept(full) == full
+    full = remember(replace(VISITOR, session=session), [ask(site, touchpoint=name, session=session) for name in names])
+    assert whole(full) == (full, None)
     assert [each.touchpoint for each in kept(full).frozen] == names
 
 
-def test_twenty_decisions_made_in_other_epochs_fit_as_well() -> None:
+@pytest.mark.parametrize("session", [VISITOR.session, largest_session(1_700_000_000_000)])
+def test_twenty_decisions_made_in_other_epochs_fit_as_well(session: Session) -> None:
     names = [f"category-page-row-{i}" for i in range(20)]
     epochs = ["day 20000", "week 2857", f"snapshot {VERSION}", "forever", "session 1700000000000"]
-    visitor = replace(VISITOR, frozen=tuple(frozen(name, epoch=epochs[i % 5]) for i, name in enumerate(names)))
-    assert len(write_visitor(visitor, KEYS).encode()) <= 4_096
-    assert kept(visitor) == visitor
+    decisions = tuple(frozen(name, epoch=epochs[i % 5]) for i, name in enumerate(names))
+    visitor = replace(VISITOR, session=session, frozen=decisions)
+    assert whole(visitor) == (visitor, None)
+
+
+def is_marker(each: Frozen) -> bool:
+    return each.variants == ()
+
+
+@pytest.mark.parametrize("length", [1, 10, 20])
+def test_what_does_not_fit_in_full_leaves_a_marker(length: int) -> None:
+    many = tuple(frozen(f"{i:03}{'t' * length}", cell="c" * 60, excluded="0eab8a0a") for i in range(45))
+    back, problem = whole(replace(VISITOR, frozen=many))
+    assert problem is None
+    assert [(each.touchpoint, each.epoch, each.excluded) for each in back.frozen] == [
+        (each.touchpoint, each.epoch, each.excluded) for each in many
+    ]
+    count = [is_marker(each) for each in back.frozen].index(True)
+    assert back.frozen[:count] == many[:count]
+    assert 15 < count < 45
+    assert all(is_marker(each) for each in back.frozen[count:])
 
 
 @pytest.mark.parametrize("length", [1, 20, 60, 100])
-def test_more_than_fits_never_exceeds_a_cookie(length: int) -> None:
-    many = tuple(frozen(f"{i:03}{'t' * length}", cell="c" * length) for i in range(200))
-    visitor = replace(VISITOR, frozen=many)
-    assert len(write_visitor(visitor, KEYS).encode()) <= 4_096
-    back = kept(visitor).frozen
-    assert 10 < len(back) < 200
-    assert set(back) <= set(many)
+def test_what_leaves_no_marker_either_is_counted(length: int) -> None:
+    many = tuple(frozen(f"{i:03}{'t' * length}", cell="c" * length) for i in range(400))
+    back, problem = whole(replace(VISITOR, frozen=many))
+    assert problem == "cookie_full"
+    fulls = [each for each in back.frozen if not is_marker(each)]
+    assert fulls == list(many[: len(fulls)])
+    assert 10 < len(fulls) < len(back.frozen) < 400
 
 
 def test_decisions_of_many_snapshots_never_exceed_a_cookie() -> None:
     many = tuple(frozen(f"touchpoint-{i}", epoch="forever", snapshot=f"{i:03}-{VERSION}") for i in range(60))
-    assert len(write_visitor(replace(VISITOR, frozen=many), KEYS).encode()) <= 4_096
+    back, problem = whole(replace(VISITOR, frozen=many))
+    assert problem is None
+    assert [each.touchpoint for each in back.frozen] == [each.touchpoint for each in many]
+
+
+def test_a_key_with_a_long_name_leaves_less_room_and_no_larger_cookie() -> None:
+    many = tuple(frozen(f"touchpoint-{i}") for i in range(200))
+    keys = read_keys(f"{'k' * 500}:0123456789abcdef")
+    cookie, problem = write_visitor(replace(VISITOR, frozen=many), keys)
+    assert (MAX_COOKIE - 60 < len(cookie) <= MAX_COOKIE, problem) == (True, "cookie_full")
+
+
+def test_a_marker_stays_one_and_keeps_what_the_epoch_has_drawn_for() -> None:
+    marker = frozen(variants=(), propensities=(), level="none", cell="", snapshot="", randomised=False)
+    marker = replace(marker, excluded="0eab8a0a", earlier=("", "12345678"))
+    visitor = replace(VISITOR, frozen=(marker, frozen("pick")))
+    assert whole(visitor) == (visitor, None)
+
+
+def test_a_draw_that_finds_a_marker_is_no_fresh_one_and_draws_the_same() -> None:
+    site = publish_hero(place("a", "b", "c"))
+    first = ask(site)
+    many = tuple(frozen(f"{i:03}") for i in range(100))
+    back = kept(replace(VISITOR, frozen=(*many, frozen_of(first))))
+    [marker] = [each for each in back.frozen if each.touchpoint == "hero"]
+    assert is_marker(marker)
+    again = ask(site, frozen=marker)
+    assert first.randomised and not again.randomised
+    assert (again.variant, again.propensity, again.reason) == (first.variant, first.propensity, first.reason)
+    # In another epoch, and for other variants, a draw is fresh.
+    assert ask(site, session=Session(started_ms=6), frozen=marker).randomised
+    targeted = publish_hero(place("a", "b", variant("c", condition={"device": "watch"})))
+    assert ask(targeted, frozen=marker).randomised
+    [later] = remember(replace(VISITOR, frozen=(marker,)), [again]).frozen
+    assert not is_marker(later) and not later.randomised
 
 
 def test_what_was_decided_now_is_kept_before_what_is_older() -> None:
@@ -197,11 +267,15 @@ def test_what_was_decided_now_is_kept_before_what_is_older() -> None:
     assert now.frozen[0] == frozen_of(ask(SITE))
 
 
+def test_an_epoch_of_a_kind_that_this_version_does_not_know_may_last() -> None:
+    assert drop_ended([frozen(epoch="month 3")], 10**12) == (frozen(epoch="month 3"),)
+
+
 @pytest.mark.parametrize(
     "part",
     [
         "hero",
-        "a*b*c",
+        "a*b",
         "hero*s**craft*much*s*vip*0",
         "hero*s**craft*0.5*x*vip*0",
         "hero*s**craft*0.5**vip*0",
@@ -213,8 +287,8 @@ def test_what_was_decided_now_is_kept_before_what_is_older() -> None:
 )
 def test_a_part_of_another_version_is_passed_over(part: str) -> None:
     good = "pick*s**craft*0.5*s*vip*0"
-    text = f"2!v!u!5!6!1!1!direct!{VERSION}!{part}!{good}"
+    text = f"3!v!u!{write_session(VISITOR.session)}!{VERSION}!{part}!{good}"
     visitor, problem = read_visitor(f"{COOKIE}={sign(KEYS, PURPOSE, text)}", KEYS)
     assert problem is None
     expected = frozen("pick", propensities=(0.5,))
-    assert visitor == Visitor(id="v", unit="u", session_ms=5, seen_ms=6, frozen=(expected,))
+    assert visitor == Visitor("v", "u", VISITOR.session, (expected,))

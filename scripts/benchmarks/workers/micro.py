@@ -15,25 +15,25 @@ from workers import WorkerEntrypoint
 
 from shared.choice import win_race
 from shared.constraints import constrain
-from shared.decision import decide
+from shared.decision import Frozen, decide
 from shared.policy import live_probabilities, thompson_probabilities
 from shared.profile import Profile, write_profile
-from shared.session import Session
+from shared.session import Left, Session, Viewed, fold, start
 from shared.signing import read_keys, sign, verify
-from shared.situation import Situation, situate
+from shared.situation import DAY_MS, Situation, situate
 from shared.slate import rank
 from shared.snapshot import Snapshot
 from shared.uniform import uniform, uniforms
 from worker.context import read_context
 from worker.plan import expose, plan_page
-from worker.storage import to_messages
-from worker.visitor import COOKIE, Visitor, read_visitor, write_visitor
+from worker.receipts import Receipts
+from worker.storage import event_line, fit_line, pack_messages
+from worker.visitor import Visitor, read_visitor, write_visitor
 
 NOW_MS = 1_800_000_000_000
 DESKTOP = {"path": "/", "device": "desktop", "language": "en"}
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
 KEYS = read_keys("bench:bench-bench-bench-bench")
-VISITOR = Visitor(id="v" * 22, unit="v" * 22, session_ms=NOW_MS, seen_ms=NOW_MS)
 SESSION = Session(started_ms=NOW_MS)
 texts: dict[str, str] = {}
 _parsed: dict[str, Snapshot] = {}
@@ -45,10 +45,6 @@ def _snapshot(name: str) -> Snapshot:
     if name not in _parsed:
         _parsed[name] = Snapshot.from_text(texts[name])
     return _parsed[name]
-
-
-def _visitor(i: int) -> Visitor:
-    return Visitor(id=f"unit-{i}", unit=f"unit-{i}", session_ms=NOW_MS, seen_ms=NOW_MS)
 
 
 def _situation(i: int, snapshot: Snapshot, profile: Profile | None = None) -> Situation:
@@ -100,12 +96,16 @@ def _plan(name: str) -> Case:
 def _log(name: str) -> Case:
     """Turn a page's decisions into exposures and queue messages."""
     snapshot = _snapshot(name)
+    receipts = Receipts("bench")
     plan = plan_page(snapshot.touchpoints_on("/"), _situation(0, snapshot), (), forced={})
 
     def call(i: int) -> object:
         view = f"view-{i}"
-        events = [expose(each, plan, visitor="v", page_view=view) for each in plan.slots]
-        return to_messages([event.to_dict() for event in events], ())
+        events = [
+            expose(each, plan, visitor="v", page_view=view, user_agent=AGENT, is_shown=True) for each in plan.slots
+        ]
+        lines = [fit_line(event_line(event.to_dict()), NOW_MS) for event in events]
+        return pack_messages(lines, receipts, NOW_MS)
 
     return call
 
@@ -152,15 +152,76 @@ def _constrain(count: int) -> Case:
     return lambda _: constrain(shares, floors=floors, caps=caps, outside=outside, share=0.6)
 
 
+def _visited(categories: int, pages: int) -> Session:
+    """A visitor's third visit, so many pages of so many categories long, every one read to the end."""
+    session = start(Viewed(NOW_MS - 2 * DAY_MS, "view-000000", "category-0", "search"))
+    for i in range(1, 2 * pages):
+        at_ms = NOW_MS - (DAY_MS if i < pages else 0) + i * 1_000
+        session = fold(session, Viewed(at_ms, f"view-{i:06}", f"category-{i % categories}"))
+        session = fold(session, Left(f"view-{i:06}", 95, 40))
+    return session
+
+
+TYPICAL = _visited(categories=4, pages=6)
+FULL = _visited(categories=12, pages=30)
+
+
+def _fold(event: str) -> Case:
+    """One event: a page view, what was left of one, or a page view that begins a visit after many pages."""
+    at_ms = TYPICAL.seen_ms + 1_000
+    if event == "left":
+        return lambda i: fold(TYPICAL, Left("view-000010", 96 + i % 4, 41 + i % 100))
+    if event == "visit":
+        return lambda _: fold(FULL, Viewed(FULL.seen_ms + DAY_MS, "view-999999", "category-1"))
+    return lambda _: fold(TYPICAL, Viewed(at_ms, "view-999999", "category-1"))
+
+
+def _visitor(name: str) -> Visitor:
+    """A visitor with the state of a few pages, or of many, and two decisions made for the session."""
+    session = FULL if name == "full" else TYPICAL
+    frozen = tuple(
+        Frozen(
+            touchpoint=touchpoint,
+            epoch=f"session {session.started_ms}",
+            excluded="",
+            variants=("variant-1",),
+            propensities=(0.37281,),
+            level="segment",
+            cell="mobile",
+            snapshot="20261122T175610742Z-5dba45a7c585",
+            randomised=True,
+        )
+        for touchpoint in ("hero", "pick")
+    )
+    return Visitor("v" * 22, "v" * 22, session, frozen)
+
+
+def _text() -> str:
+    """What is signed of a visitor's cookie."""
+    value = write_visitor(_visitor(""), KEYS)[0].partition(";")[0].partition("=")[2]
+    text = verify(KEYS, "visitor", value)
+    assert text is not None
+    return text
+
+
+def _sign(_: str) -> Case:
+    text = _text()
+    return lambda _: sign(KEYS, "visitor", text)
+
+
 def _verify(_: str) -> Case:
-    signed = sign(KEYS, "visitor", "1!" + "v" * 22)
+    signed = sign(KEYS, "visitor", _text())
     return lambda _: verify(KEYS, "visitor", signed)
 
 
-def _read_cookie(_: str) -> Case:
-    header = f"theme=dark; {write_visitor(VISITOR, KEYS).partition(';')[0]}; basket=3"
-    assert COOKIE in header
+def _read_cookie(name: str) -> Case:
+    header = f"theme=dark; {write_visitor(_visitor(name), KEYS)[0].partition(';')[0]}; basket=3"
     return lambda _: read_visitor(header, KEYS)
+
+
+def _write_cookie(name: str) -> Case:
+    visitor = _visitor(name)
+    return lambda _: write_visitor(visitor, KEYS)
 
 
 def _context(name: str) -> Case:
@@ -182,10 +243,12 @@ CASES: dict[str, Callable[[str], Case]] = {
     "race": lambda count: _race(int(count)),
     "slate": lambda count: _slate(int(count)),
     "constrain": lambda count: _constrain(int(count)),
-    "sign": lambda _: lambda _: sign(KEYS, "visitor", "1!" + "v" * 22),
+    "fold": _fold,
+    "attributes": lambda _: lambda _: TYPICAL.to_attributes(),
+    "sign": _sign,
     "verify": _verify,
     "read-cookie": _read_cookie,
-    "write-cookie": lambda _: lambda _: write_visitor(VISITOR, KEYS),
+    "write-cookie": _write_cookie,
     "context": _context,
     "from-text": lambda name: lambda _: Snapshot.from_text(texts[name]),
 }

@@ -3,7 +3,8 @@
 Staged in place of `worker/entry.py`, which lies beside it. `POST /_test/vectors` takes the golden vectors and checks
 them here; `POST /_test/shares` decides many visitors by the Worker's code and answers how often each variant was
 served; `POST /_test/digest` decides many more and answers their digest; `POST /_test/json` parses a body as intake
-does. `POST /_test/faults` says what fails from now on, and `POST /_test/forget` makes the isolate as new.
+does. `POST /_test/faults` says which bindings fail from now on (after `spared` calls, `until` so many), `POST
+/_test/break` which function of the entry does, and `POST /_test/forget` makes the isolate as new.
 """
 
 from __future__ import annotations
@@ -17,14 +18,18 @@ import js
 from vectors.check import check_all
 from vectors.many import digest_decisions
 
+from shared.events import BROWSER, Given
 from shared.session import Session
 from shared.situation import situate
 from shared.snapshot import Snapshot
 from worker import entry, intake
+from worker.admission import ALLOWANCES
 from worker.entry import Default as Usher
 from worker.plan import plan_page
 
+_BINDINGS = ("SCORES", "EVENTS", "LAKE", "VISITOR_LIMIT", "ADDRESS_LIMIT")
 _faults: dict[str, Any] = {}
+_broken: dict[str, Any] = {}
 _asked: dict[str, int] = {}
 
 
@@ -36,14 +41,17 @@ class _Faulty:
         self._name = name
 
     def __getattr__(self, method: str) -> Any:
-        fault = _faults.get(f"{self._name}.{method}")
+        fault: dict[str, Any] = _faults.get(f"{self._name}.{method}", {})
         real = getattr(self._real, method)
-        if fault is None:
-            return real
+
+        def working(*arguments: Any) -> Any:
+            return real(*arguments)  # JavaScript, given the method itself, would forget whose it is
 
         async def failing(*arguments: Any) -> Any:
             name = f"{self._name}.{method}"
             _asked[name] = _asked.get(name, 0) + 1
+            if not fault.get("spared", 0) < _asked[name] <= fault.get("until", _asked[name]):
+                return await real(*arguments)
             if "delay_ms" in fault:
                 await asyncio.sleep(fault["delay_ms"] / 1000)
             if "error" in fault:
@@ -53,7 +61,7 @@ class _Faulty:
                 raise RuntimeError(fault["after"])
             return await real(*arguments)
 
-        return failing
+        return failing if fault else working
 
 
 class _Bindings:
@@ -62,7 +70,7 @@ class _Bindings:
 
     def __getattr__(self, name: str) -> Any:
         value = getattr(self._env, name)
-        return _Faulty(value, name) if name in ("SCORES", "EVENTS", "LAKE") else value
+        return _Faulty(value, name) if name in _BINDINGS else value
 
 
 class Default(Usher):
@@ -108,7 +116,21 @@ def _count_shares(body: str) -> object:
 def _forget(_body: str) -> object:
     """Make the isolate as new: no snapshot, no faults."""
     _faults.clear()
+    for name, whole in _broken.items():
+        setattr(entry, name, whole)
+    _broken.clear()
     entry._store = None
+    return {}
+
+
+def _break(name: str) -> object:
+    """Make a function of the entry raise."""
+
+    def raising(*_: Any) -> Any:
+        raise RuntimeError(f"{name} is broken")
+
+    _broken[name] = getattr(entry, name)
+    setattr(entry, name, raising)
     return {}
 
 
@@ -124,7 +146,11 @@ def _count_asked(_body: str) -> object:
 
 
 def _read_json(body: str) -> object:
-    result = intake.read_batch(body.encode(), visitor="v", received_ms=0, goals=None)
+    given = Given(
+        source=BROWSER, visitor="v", session_ms=0, sent_ms=0, received_ms=0, user_agent="", plan=None, hash_user=None,
+        is_signed=None,
+    )  # fmt: skip
+    result = intake.read_batch(body, given, ALLOWANCES[BROWSER])
     return type(result).__name__
 
 
@@ -134,6 +160,7 @@ _TESTS: dict[str, Callable[[str], object]] = {
     "digest": _digest_decisions,
     "faults": _set_faults,
     "forget": _forget,
+    "break": _break,
     "json": _read_json,
     "asked": _count_asked,
 }

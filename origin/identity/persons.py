@@ -1,0 +1,54 @@
+"""Persons, as training and publishing need them: which unit belongs to whom, and which units a person has."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+import ibis
+import ibis.expr.types as ir
+import numpy as np
+
+from origin.config import IdentityConfig
+from origin.identity.graph import UNSEEN, read_graph
+from origin.identity.guard import JOINED, OUTCOMES, judge
+from origin.identity.state import opened, read_state
+from origin.lake import Lake
+
+_MEMBERS = ibis.schema({"member": "string", "person": "string"})
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Persons:
+    """The persons of several units: the units of each by the person's own, which is one of them.
+
+    A unit is the id of a visitor that the edge has seen; every unit that is not among them is a person of its own.
+    """
+
+    units: Mapping[str, tuple[str, ...]]
+
+    def name_persons(self, rows: ir.Table) -> ir.Table:
+        """Rows that have a `unit`, with `person`: the unit of the person that it belongs to."""
+        pairs = [{"member": unit, "person": person} for person, units in self.units.items() for unit in units]
+        members = ibis.memtable(pairs, schema=_MEMBERS)
+        joined = rows.left_join(members, rows.unit == members.member)
+        return joined.mutate(person=ibis.coalesce(joined.person, joined.unit)).drop("member")
+
+
+def read_persons(lake: Lake, guard: IdentityConfig, as_of_ms: int) -> Persons:
+    """Read the persons as they were known at a moment, by the last stitching. Raises LakeError."""
+    with opened(lake, read_state(lake)) as connection:
+        graph = read_graph(connection, as_of_ms)
+    outcomes = judge(graph.a, graph.b, graph.times_ms, graph.is_visitor, guard)
+    named = graph.label(outcomes == OUTCOMES.index(JOINED))
+    seen = np.flatnonzero(graph.is_visitor & (graph.seen_ms < UNSEEN))
+    units: dict[int, list[int]] = {}
+    for node in seen.tolist():
+        units.setdefault(int(named[node]), []).append(node)
+    return Persons(
+        units={
+            graph.name(person): tuple(graph.name(node) for node in sorted(nodes, key=graph.precedence))
+            for person, nodes in units.items()
+            if len(nodes) > 1
+        }
+    )

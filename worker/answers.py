@@ -1,0 +1,38 @@
+"""What the intake answers: a status, a body for programs and people, and what the sender should do instead."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Answer:
+    """A response: its status, its JSON body (None: without one), and headers of its own by their names."""
+
+    status: int
+    body: Mapping[str, object] | None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def text(self) -> str:
+        """The body as it is sent."""
+        return "" if self.body is None else json.dumps(self.body)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refusal:
+    """A request that is refused as a whole: HTTP status, a code for programs, what to do instead, and after how many
+    seconds it may go better (None: not by waiting)."""
+
+    status: int
+    code: str
+    remedy: str
+    retry_after_s: int | None = None
+    headers: tuple[tuple[str, str], ...] = ()
+
+    def to_answer(self) -> Answer:
+        """The refusal as it is answered."""
+        wait = () if self.retry_after_s is None else (("retry-after", str(self.retry_after_s)),)
+        body = {"error": self.code, "remedy": self.remedy}
+        return Answer(status=self.status, body=body, headers=(*wait, *self.headers))
