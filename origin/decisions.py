@@ -110,12 +110,9 @@ def read_arms(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal
         raise _unreadable(lake, error) from error
     parts = []
     for touchpoint, goal in goals.items() if events is not None else ():
-        exposures = _first_exposures(events, touchpoint, with_holdout=True)
-        arm = exposures.holdout.first().over(
-            group_by=[exposures.unit], order_by=[exposures.received_ms, exposures.event_id]
-        )
-        exposures = exposures.mutate(arm=arm)
-        rewarded = _reward(exposures, events, touchpoint, goal, as_of_ms)
+        views = _views(events, touchpoint, with_holdout=True)
+        arm = views.holdout.first().over(group_by=[views.unit], order_by=[views.received_ms, views.event_id])
+        rewarded = _reward(views.mutate(arm=arm), events, touchpoint, goal, as_of_ms)
         parts.append(rewarded.select("touchpoint", "unit", "level", "reward", holdout="arm", decided_ms="received_ms"))
     return _union(parts, _NO_ARMS)
 
@@ -131,7 +128,7 @@ def read_impressions(
         raise _unreadable(lake, error) from error
     parts = []
     for touchpoint in touchpoints if events is not None else ():
-        first = _first_exposures(events, touchpoint)
+        first = _first(_views(events, touchpoint))
         recent = first.filter(first.received_ms > since_ms)
         parts.append(recent.select("touchpoint", "variant", decided_ms="received_ms"))
     return _union(parts, _NO_IMPRESSIONS)
@@ -161,8 +158,7 @@ def _served(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal],
     if events is None:
         return []
     return [
-        _rewarded(_first_exposures(events, touchpoint), events, touchpoint, goal, as_of_ms)
-        for touchpoint, goal in goals.items()
+        _rewarded(_views(events, touchpoint), events, touchpoint, goal, as_of_ms) for touchpoint, goal in goals.items()
     ]
 
 
@@ -181,24 +177,34 @@ def _shown_exposures(events: ir.Table, touchpoint: str) -> ir.Table:
     return ibis.union(exposures.filter(~ahead), exposures.filter(ahead).semi_join(shown, same))
 
 
-def _first_exposures(events: ir.Table, touchpoint: str, *, with_holdout: bool = False) -> ir.Table:
-    """Decisions, not views: the first exposure of each draw, which there is one of for a unit, epoch, and set of
-    variants that targeting had removed. Draws with a `u` that was used up are among them: a goal may be theirs."""
+def _views(events: ir.Table, touchpoint: str, *, with_holdout: bool = False) -> ir.Table:
+    """The exposures of each draw, which there is one of for a unit, epoch, and set of variants that targeting had
+    removed: numbered (`view`, from 0), with id, visitor and time of the first (`draw`, `draw_visitor`, `drawn_ms`).
+    Draws with a `u` that was used up are among them: a goal may be theirs."""
     exposures = _shown_exposures(events, touchpoint)
     drawn = ~exposures.holdout & exposures.reason.fill_null("").notin(UNDRAWN)
     exposures = exposures.filter((exposures.holdout | drawn) if with_holdout else drawn)
     exposures = exposures.mutate(removed=exposures.excluded.fill_null("[]"))
-    order = ibis.row_number().over(
+    draw = ibis.window(
         group_by=[exposures.unit, exposures.epoch, exposures.removed, exposures.randomised],
         order_by=[exposures.received_ms, exposures.event_id],
     )
-    ranked = exposures.mutate(view=order)
-    return ranked.filter(ranked["view"] == 0)
+    return exposures.mutate(
+        view=ibis.row_number().over(draw),
+        draw=exposures.event_id.first().over(draw),
+        draw_visitor=exposures.visitor.first().over(draw),
+        drawn_ms=exposures.received_ms.first().over(draw),
+    )
 
 
-def _rewarded(exposures: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
+def _first(views: ir.Table) -> ir.Table:
+    """Decisions, not views: the first exposure of each draw."""
+    return views.filter(views["view"] == 0)
+
+
+def _rewarded(views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
     """Rewarded decisions with the columns of the training table."""
-    rewarded = _reward(exposures, events, touchpoint, goal, as_of_ms)
+    rewarded = _reward(views, events, touchpoint, goal, as_of_ms)
     return rewarded.mutate(
         source=ibis.literal("edge"),
         decided_ms=rewarded.received_ms,
@@ -206,11 +212,11 @@ def _rewarded(exposures: ir.Table, events: ir.Table, touchpoint: str, goal: Goal
     ).select(*COLUMNS)
 
 
-def _reward(exposures: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
+def _reward(views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
     """Decisions whose window has closed, with their reward: 1 where a goal was credited to them, else 0."""
-    is_closed = exposures.received_ms + goal.window_ms <= as_of_ms
-    closed = exposures.filter(is_closed, exposures.randomised | exposures.holdout)
-    credited = _credit(exposures, _goals_reached(events, touchpoint, goal), goal.window_ms)
+    first = _first(views)
+    closed = first.filter(first.received_ms + goal.window_ms <= as_of_ms, first.randomised | first.holdout)
+    credited = _credit(views, _goals_reached(events, touchpoint, goal), goal.window_ms)
     same = [closed.visitor == credited.credited_visitor, closed.event_id == credited.credited_id]
     joined = closed.left_join(credited, same)
     return joined.mutate(reward=joined.credited_id.notnull().cast("float64"))
@@ -230,19 +236,22 @@ def _goals_reached(events: ir.Table, touchpoint: str, goal: Goal) -> ir.Table:
     return reached.anti_join(previews, reached.goal_view == previews.previewed)
 
 
-def _credit(exposures: ir.Table, reached: ir.Table, window_ms: int) -> ir.Table:
-    """The decisions that goals are credited to: of those within the window before it, the visitor's latest."""
-    candidates = exposures.inner_join(
+def _credit(views: ir.Table, reached: ir.Table, window_ms: int) -> ir.Table:
+    """The decisions that goals are credited to: of those that the visitor had seen by then, and that were made within
+    the window before, the one seen latest. The devices of a person share a unit and its draws, so a decision that was
+    first shown on one of them may be rewarded on another."""
+    seen = views.group_by("draw", "draw_visitor", "drawn_ms", "visitor").agg(seen_ms=views.received_ms.min())
+    candidates = seen.inner_join(
         reached,
         [
-            exposures.visitor == reached.goal_visitor,
-            reached.goal_ms >= exposures.received_ms,
-            reached.goal_ms <= exposures.received_ms + window_ms,
+            seen.visitor == reached.goal_visitor,
+            reached.goal_ms >= seen.seen_ms,
+            reached.goal_ms <= seen.drawn_ms + window_ms,
         ],
     )
     order = ibis.row_number().over(
         group_by=[candidates.goal_visitor, candidates.goal_id],
-        order_by=[candidates.received_ms.desc(), candidates.event_id],
+        order_by=[candidates.seen_ms.desc(), candidates.draw],
     )
-    ranked = candidates.select(credited_visitor="visitor", credited_id="event_id", rank=order)
+    ranked = candidates.select(credited_visitor="draw_visitor", credited_id="draw", rank=order)
     return ranked.filter(ranked["rank"] == 0).drop("rank").distinct()

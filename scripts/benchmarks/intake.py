@@ -75,15 +75,21 @@ def bench_intake(arguments: argparse.Namespace) -> int:
 
 
 def make_body(count: int, now_ms: int) -> str:
-    """A batch as the client script sends it: a page view, engagement and clicks, over and over."""
+    """A batch as the client script sends it: what happens on a page, over and over."""
     page: list[dict[str, object]] = [
         {
             "type": "page_view", "url": "/men/?utm_source=news&utm_medium=email", "category": "shop",
             "referrer": "https://www.example.com/", "viewport_width": 1440, "viewport_height": 900, "language": "en-GB",
         },
-        {"type": "engagement", "depth": 75, "engaged_ms": 41_500, "sections": ["intro", "sizes"]},
+        {"type": "click", "target": "menu", "href": "/men/coats"},
+        {"type": "search", "query": "wool coat", "results": 12},
+        {"type": "engagement", "depth": 40, "engaged_ms": 12_500, "sections": ["intro"]},
         {"type": "click", "target": "size-guide", "href": "/men/sizes"},
+        {"type": "custom", "name": "size_guide_opened", "properties": {"item": "c-17", "sizes": ["48", "50"]}},
+        {"type": "add_to_cart", "item": "c-17", "quantity": 1, "value": 199.5, "currency": "EUR"},
         {"type": "goal", "name": "hero_click", "touchpoint": "hero"},
+        {"type": "purchase", "value": 199.5, "currency": "EUR", "order": "o-9", "items": ["c-17"]},
+        {"type": "engagement", "depth": 75, "engaged_ms": 41_500, "sections": ["intro", "sizes"]},
     ]  # fmt: skip
     events = [
         {

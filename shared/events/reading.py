@@ -11,7 +11,7 @@ from urllib.parse import parse_qsl
 
 from shared.devices import device_of
 from shared.errors import InvalidEvent
-from shared.events.definition import BROWSER, EVENT_TYPES, MAX_EVENT_BYTES, SCHEMA, SERVER, EventType
+from shared.events.definition import BROWSER, EVENT_TYPES, MAX_EVENT_BYTES, MAX_ID, SCHEMA, SERVER, STORED, EventType
 from shared.events.plan import Plan, read_properties
 from shared.events.values import ReadValue, place_of, reader_of, refuse_name
 from shared.parse import kind_of
@@ -32,6 +32,8 @@ _REMOVED: Final = "(removed)"
 # A name of the schema, a number, and what stands around them; and two escaped units of six characters each.
 _BYTES_PER_FIELD: Final = 60
 _BYTES_PER_CHARACTER: Final = 12
+# What the fields that every event has take at most: its ids, and the others.
+_COMMON_BYTES: Final = 3 * MAX_ID * _BYTES_PER_CHARACTER + len(STORED) * _BYTES_PER_FIELD
 # json.dumps would make an encoder for every call. What it writes is ASCII: as many bytes as characters.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
 # Names, in small letters and without what parts words, under which a user's id may have been sent.
@@ -90,15 +92,15 @@ def read_event(data: object, path: str, given: Given) -> dict[str, object]:
     if finish is not None:
         finish(read, path, given)
     stored.update(read)
-    if _may_be_large(stored) and (size := len(_encode(stored))) > MAX_EVENT_BYTES:
+    if _may_be_large(read) and (size := len(_encode(stored))) > MAX_EVENT_BYTES:
         raise InvalidEvent(path, f"takes {size} bytes as it is stored; at most {MAX_EVENT_BYTES} fit", "too_long")
     return stored
 
 
-def _may_be_large(stored: Mapping[str, object]) -> bool:
-    """Whether an event could take more than it may: a bound that costs less than writing the event."""
-    most = _BYTES_PER_FIELD * len(stored)
-    for value in stored.values():
+def _may_be_large(own: Mapping[str, object]) -> bool:
+    """Whether an event of such fields of its own could take more than it may: a bound that costs less than writing."""
+    most = _COMMON_BYTES + _BYTES_PER_FIELD * len(own)
+    for value in own.values():
         if isinstance(value, str):
             most += _BYTES_PER_CHARACTER * len(value)
         elif isinstance(value, list | dict):

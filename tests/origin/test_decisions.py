@@ -95,6 +95,23 @@ def test_later_views_of_a_unit_in_the_same_epoch_are_no_decisions(decisions: Dec
     assert [(row["variant"], row["decided_ms"]) for row in rows] == [("craft", NOON_MS), ("offer", NOON_MS + 2)]
 
 
+@pytest.mark.parametrize(
+    ("click", "reward"),
+    [
+        (goal(2), 1.0),
+        (goal(2, after_ms=4), 0.0),  # before that device had seen it
+        (goal(2, after_ms=HOUR_MS + 1), 0.0),  # the window is the decision's, not the view's
+        (goal(3), 0.0),
+    ],
+)
+def test_a_draw_that_two_devices_share_is_rewarded_on_either(decisions: Decisions, click: Event, reward: float) -> None:
+    shared = {"unit": "visitor-1", "epoch": "week 2900"}
+    here = exposure(1, "craft", **shared)
+    there = exposure(2, "craft", received_ms=NOON_MS + 5, **shared)
+    rows = decisions(here, there, click, as_of_ms=CLOSED_MS + 5)
+    assert [(row["unit"], row["variant"], row["reward"]) for row in rows] == [("visitor-1", "craft", reward)]
+
+
 def test_each_touchpoint_has_decisions_and_goals_of_its_own(decisions: Decisions) -> None:
     events = [
         exposure(1),
