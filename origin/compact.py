@@ -1,10 +1,10 @@
 """Compaction: the lake's NDJSON becomes Parquet by day of receipt, each event once.
 
-The objects of a day are read on every processor and staged (`origin.staging`); what several rows claim the same
+The objects of a day are read on every processor and become parts (`origin.staging`). What several rows claim the same
 visitor and event id is found by their hashes, over all the parts of their day of receipt, and of such rows the one that
 was received first is kept, among equals the first by its columns. What is kept therefore does not depend on the order
-of arrival. Rows become parts; a part is written once and stays, but for small ones, which are written anew together
-with what comes later, and for those that hold a row which another, that came later, has beaten.
+of arrival. A part stays as it was written, unless it holds a row that another, in another part, comes before, or is so
+small that it is joined with others.
 
 The index is replaced last, by one rename: killed at any point, the lake is what it was before, and the next run does
 the same again.
@@ -12,18 +12,14 @@ the same again.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 from typing import Final
 
-import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from origin.columns import IDENTITY, ORDER
 from origin.compacted import (
     INDEX,
     Balance,
@@ -44,21 +40,17 @@ from origin.staging import (
     Staged,
     StagedObjects,
     Workers,
+    find_losers,
     hash_part,
-    read_rows,
+    join_parts,
+    read_part,
     stage_objects,
-    stage_part,
-    write_part,
 )
 
-# Compressed bytes of objects that are staged at once by one process: some 150,000 events.
+# Compressed bytes of objects that are read at once by one process: some 150,000 events.
 CHUNK_BYTES: Final = 8 << 20
-# Smaller parts are written anew with what comes later.
+# Parts with fewer rows are joined.
 SMALL_PART: Final = 50_000
-# Hashes that are sorted at once, and those of repeated rows whose rows are compared at once.
-SORTED_HASHES: Final = 8_000_000
-COMPARED_HASHES: Final = 50_000
-_STAGING: Final = "staging"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,15 +61,6 @@ class Compacted:
     days: tuple[str, ...] = ()
     repeated: int = 0
     removed: int = 0
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class _Source:
-    """Where rows of a day stand: a part that stays, or staged rows (no part yet)."""
-
-    file: Path
-    hashes: Hashes
-    part: Part | None = None
 
 
 def compact(lake: Lake, *, remove: bool = False) -> Compacted:
@@ -109,26 +92,23 @@ def _compact_day(
     lake: Lake, index: Index, workers: Workers, day: str, objects: Sequence[tuple[str, Path]], sizes: Sequence[int]
 ) -> tuple[Index, list[str], int]:
     """Take the objects of one day in; returns the new index, the days of receipt, and how many rows were copies."""
-    folder = lake.compacted / _STAGING
-    with reported(folder):
-        folder.mkdir(parents=True, exist_ok=True)
     generation = index.generation + 1
     name = f"{generation:06}-{sha256(chr(10).join(key for key, _ in objects).encode()).hexdigest()[:8]}"
     chunks = _split_chunks([path for _, path in objects], sizes)
     results: list[StagedObjects] = workers.map(
-        stage_objects, [(chunk, folder / f"{number:05}") for number, chunk in enumerate(chunks)]
+        stage_objects, [(chunk, lake.compacted, f"{name}-{number:05}") for number, chunk in enumerate(chunks)]
     )
     staged: dict[str, list[Staged]] = {}
     hours = dict(index.hours)
     for result in results:
-        for each in result.staged:
-            staged.setdefault(each.day, []).append(each)
+        for part in result.parts:
+            staged.setdefault(part.day, []).append(part)
         for hour, balance in result.hours.items():
             hours[hour] = hours.get(hour, Balance()) + balance
     days = dict(index.days)
-    repeated = 0
-    for received, rows in sorted(staged.items()):
-        days[received], lost = _merge(lake, workers, index.days.get(received, ()), rows, received, name)
+    repeated = sum(result.repeated for result in results)
+    for received, parts in sorted(staged.items()):
+        days[received], lost = _merge(lake, workers, index.days.get(received, ()), parts, f"{received}/{name}-joined")
         repeated += lost
     keys = f"objects/{day or 'undated'}-{generation}.gz"
     write_keys(lake, keys, [*KnownObjects(lake, index).of_day(day), *(key for key, _ in objects)])
@@ -139,71 +119,29 @@ def _compact_day(
 
 
 def _merge(
-    lake: Lake, workers: Workers, parts: Sequence[Part], staged: Sequence[Staged], day: str, name: str
+    lake: Lake, workers: Workers, parts: Sequence[Part], staged: Sequence[Staged], name: str
 ) -> tuple[tuple[Part, ...], int]:
-    """The parts of a day of receipt with what was staged for it, and how many rows were copies. The files of new parts
-    begin with `name`."""
-    folder = lake.compacted / _STAGING
-    small = [part for part in parts if part.rows < SMALL_PART]
-    kept = [part for part in parts if part.rows >= SMALL_PART]
-    again: list[Staged] = workers.map(
-        stage_part,
-        [(day, lake.compacted / part.file, folder / f"again-{number:05}") for number, part in enumerate(small)],
-    )
-    hashes: list[Hashes] = workers.map(hash_part, [(lake.compacted / part.file,) for part in kept])
-    sources = [
-        _Source(file=lake.compacted / part.file, hashes=own, part=part) for part, own in zip(kept, hashes, strict=True)
-    ]
-    sources += [_Source(file=each.file, hashes=np.load(each.hashes)) for each in [*again, *staged]]
-    losers = _find_losers(sources)
-    files = [f"{day}/{name}-{number:05}.parquet" for number in range(len(sources))]
-    changed = [i for i, source in enumerate(sources) if source.part is None or len(losers[i])]
-    rows: list[int] = workers.map(
-        write_part, [(sources[i].file, losers[i], lake.compacted / files[i]) for i in changed]
-    )
-    written = {i: Part(file=files[i], rows=count) for i, count in zip(changed, rows, strict=True)}
-    found = [written.get(i, source.part) for i, source in enumerate(sources)]
-    return tuple(part for part in found if part is not None and part.rows), sum(map(len, losers))
+    """The parts of a day of receipt together with those that were staged for it, and how many rows were copies. The
+    files of parts that are written anew begin with `name`."""
+    paths = [lake.compacted / part.file for part in parts]
+    hashes: list[Hashes] = [*workers.map(hash_part, [(path,) for path in paths]), *(each.hashes for each in staged)]
+    paths += [each.path for each in staged]
 
+    def take(place: int, numbers: Rows) -> pa.Table:
+        return read_part(paths[place]).take(pa.array(numbers))
 
-def _find_losers(sources: Sequence[_Source]) -> list[Rows]:
-    """The numbers of the rows of each source that another row of the same identity comes before."""
-    losers: list[list[Rows]] = [[] for _ in sources]
-    for repeated in _find_repeated([source.hashes for source in sources]):
-        tables, origins, numbers = [], [], []
-        for i, source in enumerate(sources):
-            rows = np.flatnonzero(np.isin(source.hashes, repeated))
-            if len(rows):
-                tables.append(read_rows(source.file).take(pa.array(rows)))
-                origins.append(np.full(len(rows), i))
-                numbers.append(rows)
-        lost = _find_lost_rows(pa.concat_tables(tables).combine_chunks())
-        origin, number = np.concatenate(origins)[lost], np.concatenate(numbers)[lost]
-        for i in np.unique(origin):
-            losers[i].append(number[origin == i])
-    return [np.concatenate(each) if each else np.empty(0, np.int64) for each in losers]
-
-
-def _find_lost_rows(table: pa.Table) -> Rows:
-    """The numbers of the rows that do not come first among those of their identity."""
-    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in (*IDENTITY, *ORDER)])
-    is_same = np.ones(max(len(table) - 1, 0), dtype=bool)
-    for name in IDENTITY:
-        values = table[name].take(order).combine_chunks()
-        is_same &= np.asarray(pc.equal(values[1:], values[:-1]))
-    lost: Rows = np.asarray(order)[1:][is_same].astype(np.int64)
-    return lost
-
-
-def _find_repeated(hashes: Sequence[Hashes]) -> Iterator[Hashes]:
-    """The hashes that several rows have, some at a time. They are looked for in one slice of their range after the
-    other, so that only one slice of all is sorted at once."""
-    slices = np.uint64(sum(map(len, hashes)) // SORTED_HASHES + 1)
-    for number in range(int(slices)):
-        ordered = np.sort(np.concatenate([each[each % slices == number] for each in hashes]))
-        repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
-        for start in range(0, len(repeated), COMPARED_HASHES):
-            yield repeated[start : start + COMPARED_HASHES]
+    losers = find_losers(hashes, take)
+    left = [len(own) - len(lost) for own, lost in zip(hashes, losers, strict=True)]
+    small = [i for i, rows in enumerate(left) if rows < SMALL_PART]
+    groups = [small, *([i] for i in range(len(paths)) if i not in small)]
+    written = [group for group in groups if len(group) > 1 or any(len(losers[i]) for i in group)]
+    targets = [lake.compacted / f"{name}-{number:05}.parquet" for number in range(len(written))]
+    calls = [([(paths[i], losers[i]) for i in group], path) for group, path in zip(written, targets, strict=True)]
+    rows: list[int] = workers.map(join_parts, calls)
+    kept = [(paths[i], left[i]) for group in groups if group not in written for i in group]
+    found = sorted([*kept, *zip(targets, rows, strict=True)])
+    names = [(path.relative_to(lake.compacted).as_posix(), count) for path, count in found]
+    return tuple(Part(file=file, rows=count) for file, count in names if count), sum(map(len, losers))
 
 
 def _split_chunks(paths: Sequence[Path], sizes: Sequence[int]) -> list[list[Path]]:
@@ -221,7 +159,6 @@ def _split_chunks(paths: Sequence[Path], sizes: Sequence[int]) -> list[list[Path
 
 def _clean(lake: Lake, index: Index) -> None:
     """Remove what the index does not name: left over from an interrupted run, or replaced."""
-    shutil.rmtree(lake.compacted / _STAGING, ignore_errors=True)
     named = {INDEX, *index.files, *index.objects.values()}
     for path in list(lake.compacted.rglob("*")):
         if path.is_file() and path.relative_to(lake.compacted).as_posix() not in named:

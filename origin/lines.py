@@ -192,6 +192,21 @@ def _build_type(kind: type[Struct], lines: Sequence[Struct]) -> pa.Table:
     )
 
 
+def _array_of_texts(values: tuple[Any, ...], count: int) -> pa.Array:
+    """Texts that are all there and ASCII, as nearly all are, are laid out at once, which takes a third of the time."""
+    try:
+        joined = "".join(values)
+    except TypeError:  # some are missing
+        return pa.array(values, ARROW_TYPES[TEXT])
+    if not joined.isascii():
+        return pa.array(values, ARROW_TYPES[TEXT])
+    ends = np.zeros(count + 1, np.int32)
+    np.cumsum(np.fromiter(map(len, values), np.int32, count), out=ends[1:])
+    return pa.Array.from_buffers(
+        ARROW_TYPES[TEXT], count, [None, pa.py_buffer(ends), pa.py_buffer(joined.encode("ascii"))]
+    )
+
+
 def _array_of_wholes(values: tuple[Any, ...], count: int) -> pa.Array:
     try:
         return pa.array(np.fromiter(values, np.int64, count))
@@ -201,14 +216,19 @@ def _array_of_wholes(values: tuple[Any, ...], count: int) -> pa.Array:
 
 def _array_of_json(values: tuple[Any, ...], count: int) -> pa.Array:
     """JSON texts, cut out of one text: making an object of each would cost as much as all the rest of its line."""
+    missing = values.count(_NULL)
+    if missing == count:
+        return pa.nulls(count, ARROW_TYPES[JSON])
     texts = pc.list_flatten(pc.split_pattern(pa.array([b"\n".join(values)], pa.binary()), b"\n"))
     if len(texts) != count:  # a line break of another kind within a line
         texts = pa.array([bytes(value) for value in values], pa.binary())
-    return pc.if_else(pc.equal(texts, b"null"), None, texts).cast(ARROW_TYPES[JSON])
+    if missing:
+        texts = pc.if_else(pc.equal(texts, b"null"), None, texts)
+    return texts.cast(ARROW_TYPES[JSON])
 
 
 _ARRAY_OF: Final = {
-    TEXT: lambda values, _: pa.array(values, ARROW_TYPES[TEXT]),
+    TEXT: _array_of_texts,
     WHOLE: _array_of_wholes,
     NUMBER: lambda values, _: pa.array(values, ARROW_TYPES[NUMBER]),
     FLAG: lambda values, _: pa.array(values, ARROW_TYPES[FLAG]),

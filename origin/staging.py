@@ -1,7 +1,7 @@
-"""The two steps of compaction that run on every processor: objects become staged rows, staged rows become parts.
+"""The steps of compaction that run on every processor: objects become parts, and parts are written anew.
 
-Staged rows are an Arrow file a day of receipt, and beside it a hash of each row's identity, its visitor and event id.
-Whoever compares the hashes of all of a day knows which few rows to look at, without holding the day in memory.
+With each part come the hashes of its rows' identities, their visitors and event ids. Whoever compares the hashes of all
+the parts of a day knows which few rows to look at, without holding the day in memory.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import wait
 from pathlib import Path
@@ -26,7 +27,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
-from origin.columns import IDENTITY, SCHEMA
+from origin.columns import IDENTITY, ORDER, SCHEMA
 from origin.compacted import Balance
 from origin.errors import LakeError
 from origin.lake import reported, sync
@@ -37,6 +38,9 @@ DAY_MS: Final = 24 * HOUR_MS
 # Receipts speak of events of this schema and later ones.
 FIRST_WITH_RECEIPTS: Final = 3
 ROW_GROUP: Final = 131_072
+# Hashes that are sorted at once, and those of repeated rows whose rows are compared at once.
+SORTED_HASHES: Final = 8_000_000
+COMPARED_HASHES: Final = 50_000
 # Values of these columns hardly repeat: a dictionary of them would be made and thrown away.
 _NO_DICTIONARY: Final = (
     *("event_id", "page_view", "created_ms", "sent_ms", "received_ms", "happened_ms", "propensity", "probabilities"),
@@ -51,40 +55,42 @@ Rows = npt.NDArray[np.int64]
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """Rows of one day of receipt: their file, how many, and the file of their hashes."""
+    """A part of one day of receipt, and the hashes of its rows."""
 
     day: str
-    file: Path
-    rows: int
-    hashes: Path
+    path: Path
+    hashes: Hashes
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedObjects:
-    """What some objects held: their rows by day of receipt, and the balance of each hour."""
+    """What some objects held: their rows as a part for each day of receipt, the balance of each hour, and how many rows
+    were left out as copies of others."""
 
-    staged: tuple[Staged, ...]
+    parts: tuple[Staged, ...]
     hours: dict[int, Balance]
+    repeated: int
 
 
-def stage_objects(paths: Sequence[Path], target: Path) -> StagedObjects:
-    """Stage the rows of some objects in files that begin with `target`. Raises LakeError."""
+def stage_objects(paths: Sequence[Path], folder: Path, name: str) -> StagedObjects:
+    """Write the rows of some objects as parts of that name into the folders of their days. Raises LakeError."""
     hours: dict[int, Balance] = {}
-    writers: dict[str, _Writer] = {}
+    days: dict[str, list[pa.Table]] = {}
     for table in read_tables(paths):
         add_balances(hours, table)
         for day, rows in _split_days(table):
-            if day not in writers:
-                writers[day] = _Writer(day, target)
-            writers[day].add(rows)
-    return StagedObjects(staged=tuple(writer.close() for writer in writers.values()), hours=hours)
-
-
-def stage_part(day: str, path: Path, target: Path) -> Staged:
-    """Stage the rows of a part, to be written anew together with others. Raises LakeError."""
-    writer = _Writer(day, target)
-    writer.add(read_rows(path))
-    return writer.close()
+            days.setdefault(day, []).append(rows)
+    parts = []
+    repeated = 0
+    for day, tables in days.items():
+        table = pa.concat_tables(tables)
+        hashes = _hash_rows(table)
+        [losers] = find_losers([hashes], partial(_take, [table]))
+        path = folder / day / f"{name}.parquet"
+        _write(_without(table, losers), path)
+        parts.append(Staged(day=day, path=path, hashes=np.delete(hashes, losers)))
+        repeated += len(losers)
+    return StagedObjects(parts=tuple(parts), hours=hours, repeated=repeated)
 
 
 def hash_part(path: Path) -> Hashes:
@@ -93,11 +99,8 @@ def hash_part(path: Path) -> Hashes:
         return _hash_rows(pq.read_table(path, columns=list(IDENTITY)))
 
 
-def read_rows(path: Path) -> pa.Table:
-    """The rows of a part, or staged ones, in the columns of this version. Raises LakeError."""
-    if path.suffix == ".arrow":
-        with pa.memory_map(str(path)) as source:
-            return pa.ipc.open_file(source).read_all()
+def read_part(path: Path) -> pa.Table:
+    """The rows of a part in the columns of this version. Raises LakeError."""
     with _part_reported(path):
         found = pq.read_table(path)
     columns = set(found.column_names)
@@ -107,25 +110,56 @@ def read_rows(path: Path) -> pa.Table:
     )
 
 
-def write_part(source: Path, losers: Rows, path: Path) -> int:
-    """Write rows as a part, but for those of the given numbers; returns how many are left. Raises LakeError."""
-    table = read_rows(source)
-    if len(losers):
-        kept = np.ones(len(table), dtype=bool)
-        kept[losers] = False
-        table = table.filter(pa.array(kept))
-    with reported(path):
-        path.parent.mkdir(parents=True, exist_ok=True)
-        pq.write_table(
-            table,
-            path,
-            compression="zstd",
-            compression_level=1,
-            row_group_size=ROW_GROUP,
-            use_dictionary=[name for name in SCHEMA.names if name not in _NO_DICTIONARY],
-        )
-        sync(path)
+def join_parts(sources: Sequence[tuple[Path, Rows]], path: Path) -> int:
+    """Write parts anew as one, each without the rows of the given numbers; returns how many are left. Raises
+    LakeError."""
+    table = pa.concat_tables([_without(read_part(source), losers) for source, losers in sources])
+    _write(table, path)
     return len(table)
+
+
+def find_losers(hashes: Sequence[Hashes], take: Callable[[int, Rows], pa.Table]) -> list[Rows]:
+    """Find the rows that another row of the same identity comes before, in `ORDER`.
+
+    The rows stand in several places, whose `hashes` are given; `take` returns rows of a place by their numbers. Returns
+    for each place the numbers of those that lose.
+    """
+    losers: list[list[Rows]] = [[] for _ in hashes]
+    for repeated in _find_repeated(hashes):
+        tables, origins, numbers = [], [], []
+        for i, own in enumerate(hashes):
+            rows = np.flatnonzero(np.isin(own, repeated))
+            if len(rows):
+                tables.append(take(i, rows))
+                origins.append(np.full(len(rows), i))
+                numbers.append(rows)
+        lost = _find_lost_rows(pa.concat_tables(tables).combine_chunks())
+        origin, number = np.concatenate(origins)[lost], np.concatenate(numbers)[lost]
+        for i in np.unique(origin):
+            losers[i].append(number[origin == i])
+    return [np.concatenate(each) if each else np.empty(0, np.int64) for each in losers]
+
+
+def _find_repeated(hashes: Sequence[Hashes]) -> Iterator[Hashes]:
+    """The hashes that several rows have, some at a time. They are looked for in one slice of their range after the
+    other, so that only one slice of all is sorted at once."""
+    slices = np.uint64(sum(map(len, hashes)) // SORTED_HASHES + 1)
+    for number in range(int(slices)):
+        ordered = np.sort(np.concatenate([each[each % slices == number] for each in hashes]))
+        repeated = np.unique(ordered[1:][ordered[1:] == ordered[:-1]])
+        for start in range(0, len(repeated), COMPARED_HASHES):
+            yield repeated[start : start + COMPARED_HASHES]
+
+
+def _find_lost_rows(table: pa.Table) -> Rows:
+    """The numbers of the rows that do not come first among those of their identity."""
+    order = pc.sort_indices(table, sort_keys=[(name, "ascending") for name in (*IDENTITY, *ORDER)])
+    is_same = np.ones(max(len(table) - 1, 0), dtype=bool)
+    for name in IDENTITY:
+        values = table[name].take(order).combine_chunks()
+        is_same &= np.asarray(pc.equal(values[1:], values[:-1]))
+    lost: Rows = np.asarray(order)[1:][is_same].astype(np.int64)
+    return lost
 
 
 class Workers:
@@ -166,30 +200,6 @@ def _end_with_parent() -> None:
         os._exit(1)
 
 
-class _Writer:
-    """Writes one file of staged rows."""
-
-    def __init__(self, day: str, target: Path) -> None:
-        self._day = day
-        self._file = target.with_name(f"{target.name}-{day}.arrow")
-        with reported(self._file):
-            self._sink = pa.OSFile(str(self._file), "wb")
-        self._writer = pa.ipc.new_file(self._sink, SCHEMA)
-
-    def add(self, rows: pa.Table) -> None:
-        with reported(self._file):
-            self._writer.write_table(rows)
-
-    def close(self) -> Staged:
-        name = self._file.with_suffix(".npy")
-        with reported(self._file):
-            self._writer.close()
-            self._sink.close()
-            hashes = _hash_rows(read_rows(self._file))
-            np.save(name, hashes)
-        return Staged(day=self._day, file=self._file, rows=len(hashes), hashes=name)
-
-
 @contextmanager
 def _part_reported(path: Path) -> Iterator[None]:
     """Raise what goes wrong while a part is read as a LakeError that names it."""
@@ -208,6 +218,32 @@ def _hash_rows(table: pa.Table) -> Hashes:
         found = connection.execute("SELECT hash(visitor, event_id) AS hash FROM identities").fetchnumpy()
     hashes: Hashes = found["hash"]
     return hashes
+
+
+def _take(tables: Sequence[pa.Table], place: int, numbers: Rows) -> pa.Table:
+    return tables[place].take(pa.array(numbers))
+
+
+def _without(table: pa.Table, losers: Rows) -> pa.Table:
+    if not len(losers):
+        return table
+    kept = np.ones(len(table), dtype=bool)
+    kept[losers] = False
+    return table.filter(pa.array(kept))
+
+
+def _write(table: pa.Table, path: Path) -> None:
+    with reported(path):
+        path.parent.mkdir(parents=True, exist_ok=True)
+        pq.write_table(
+            table,
+            path,
+            compression="zstd",
+            compression_level=1,
+            row_group_size=ROW_GROUP,
+            use_dictionary=[name for name in SCHEMA.names if name not in _NO_DICTIONARY],
+        )
+        sync(path)
 
 
 def _split_days(table: pa.Table) -> Iterable[tuple[str, pa.Table]]:

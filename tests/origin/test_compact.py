@@ -99,6 +99,13 @@ def test_late_objects_are_merged(lake: Lake) -> None:
     assert files_of(lake) == sorted([*read_index(lake).files, INDEX, f"objects/{DAY}-2.gz"])
 
 
+def test_small_parts_are_joined(lake: Lake) -> None:
+    for number in range(3):
+        store(lake, [exposure(number)], str(number))
+        compact(lake)
+        assert [part.rows for part in read_index(lake).days[DAY]] == [number + 1]
+
+
 def test_large_parts_stay_as_they_are(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("origin.compact.SMALL_PART", 2)
     store(lake, [exposure(1), goal(1)], "a")
@@ -143,7 +150,7 @@ EVENTS = st.lists(
 )
 
 
-@settings(max_examples=25)
+@settings(max_examples=12)
 @given(events=EVENTS, seed=st.integers(0, 1 << 32), runs=st.integers(1, 3))
 def test_the_order_of_arrival_does_not_matter(
     events: list[Event], seed: int, runs: int, tmp_path_factory: pytest.TempPathFactory
@@ -165,6 +172,7 @@ def test_the_order_of_arrival_does_not_matter(
 
 def test_many_objects_are_compacted_on_all_processors(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("origin.compact.CHUNK_BYTES", 500)
+    monkeypatch.setattr("origin.compact.SMALL_PART", 1)
     isolate = Isolate("i")
     for i in range(6):
         deliver(lake, isolate.send([exposure(i), goal(i), sent("purchase", i, value=1.5, currency="EUR")]))
@@ -197,8 +205,8 @@ def test_small_work_starts_no_processes() -> None:
 
 
 def test_hashes_are_compared_in_slices(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("origin.compact.SORTED_HASHES", 7)
-    monkeypatch.setattr("origin.compact.COMPARED_HASHES", 2)
+    monkeypatch.setattr("origin.staging.SORTED_HASHES", 7)
+    monkeypatch.setattr("origin.staging.COMPARED_HASHES", 2)
     events = [sent("goal", i) for i in range(40)]
     store(lake, events + events[::2] + events[::4])
     assert compact(lake).repeated == 20 + 10
@@ -339,7 +347,7 @@ def test_killed_at_any_point_a_lake_is_whole_and_the_next_run_ends_the_work(lake
     old = rows_of(lake)
     arguments = [sys.executable, "-c", KILLED, str(lake.root), str(tmp_path / "killed")]
     points = int(subprocess.run(arguments, check=True, capture_output=True, text=True, timeout=240).stdout)
-    assert points > 20
+    assert points > 20, points
     compact(lake, remove=True)
     new = rows_of(lake)
     states: list[dict[str, list[dict[str, Any]]]] = []
