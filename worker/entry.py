@@ -184,10 +184,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     async def _answer_page(self, request: Any, asked: AskedPage) -> Any:
         store, now_ms, module = self.store, time_ns() // 1_000_000, _page_module()
-        loading = None
-        if store.is_due(now_ms):
-            loading = asyncio.ensure_future(self._refresh(store, now_ms))
-            self.ctx.waitUntil(loading)
+        loading = self._start_refresh(store, now_ms)
         is_observed = _is_observed(store, asked.path)
         may_be_page = is_observed is None and "text/html" in asked.header("accept")
         if not is_observed and not may_be_page:
@@ -255,6 +252,14 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     # What is published
 
+    def _start_refresh(self, store: SnapshotStore, now_ms: int) -> asyncio.Future[None] | None:
+        """Look for a newer snapshot beside the request, where it is time to."""
+        if not store.is_due(now_ms):
+            return None
+        loading = asyncio.ensure_future(self._refresh(store, now_ms))
+        self.ctx.waitUntil(loading)
+        return loading
+
     async def _refresh(self, store: SnapshotStore, now_ms: int) -> None:
         scores = self.bindings.SCORES
 
@@ -314,11 +319,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     async def _await_snapshot(self, store: SnapshotStore, now_ms: int) -> Snapshot | None:
         """The snapshot; where there is none yet, after a bounded time for the first read of KV."""
-        if store.is_due(now_ms):
-            loading = asyncio.ensure_future(self._refresh(store, now_ms))
-            self.ctx.waitUntil(loading)
-            if store.snapshot is None:
-                await self._wait_for_first_snapshot(loading)
+        loading = self._start_refresh(store, now_ms)
+        if store.snapshot is None and loading is not None:
+            await self._wait_for_first_snapshot(loading)
         return store.snapshot
 
     # Settings
