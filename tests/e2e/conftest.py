@@ -61,7 +61,8 @@ def modules_under_test() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+# A module's, not the session's: while it runs, its event loop counts as the thread's, and asyncio.run refuses.
+@pytest.fixture(scope="module")
 def playwright() -> Iterator[Playwright]:
     with sync_playwright() as running:
         yield running
@@ -89,7 +90,7 @@ def studio(studio_on_the_wire: Studio) -> Studio:
     return studio_on_the_wire
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def whole_chromium(playwright: Playwright, tmp_path_factory: pytest.TempPathFactory) -> Iterator[BrowserContext]:
     with run_chromium(playwright, tmp_path_factory.mktemp("chromium")) as window:
         yield window
