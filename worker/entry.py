@@ -179,6 +179,8 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         if is_observed is False or request.method not in ("GET", "HEAD") or request.headers.get("upgrade"):
             return await module.fetchUpstream(self.bindings, request)
         cookies = _text(request.headers.get("cookie")) or ""
+        with suppress(Exception):
+            cookies = without_ours(cookies)
         response = await module.fetchPage(self.bindings, request, REMOVED_REQUEST_HEADERS, cookies)
         return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None) if _is_page(response) else response
 

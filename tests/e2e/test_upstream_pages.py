@@ -9,6 +9,7 @@ import time
 from collections.abc import Iterator
 from contextlib import suppress
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 from typing import ClassVar
 
 import httpx
@@ -87,12 +88,14 @@ go_on = threading.Event()
 
 
 @pytest.fixture(scope="module")
-def site(tmp_path_factory: pytest.TempPathFactory, demo_config: Config) -> Iterator[World]:
+def site(
+    tmp_path_factory: pytest.TempPathFactory, demo_config: Config, modules_under_test: Path
+) -> Iterator[World]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     variables = {"UPSTREAM": f"http://127.0.0.1:{server.server_port}", "SNAPSHOT_TTL_MS": "200"}
-    options = {"queue": {"maxBatchTimeout": 0.2}, "assets": False}
+    options = {"modules": str(modules_under_test), "queue": {"maxBatchTimeout": 0.2}, "assets": False}
     config = demo_config.model_copy(
         update={
             "touchpoints": {"hero": demo_config.touchpoints["hero"]},
@@ -200,6 +203,17 @@ def test_the_upstream_is_asked_for_the_whole_page_and_never_sees_our_cookie(site
     asked = Upstream.seen[-1]
     assert not {"if-none-match", "if-modified-since", "range"} & set(asked)
     assert asked["cookie"] == "cart=7; theme=dark"
+
+
+def test_nor_does_it_where_the_request_failed_before(site: World) -> None:
+    ours = "__Host-usher=2!v; usher-said=topic:ships; usher-left=v.90.12"
+    httpx.post(f"{site.edge.url}/_test/break", content="_describe").raise_for_status()
+    try:
+        response = httpx.get(f"{site.edge.url}/?plain", headers={"cookie": f"cart=7; {ours}; theme=dark"})
+    finally:
+        httpx.post(f"{site.edge.url}/_test/forget").raise_for_status()
+    assert (response.status_code, response.text) == (200, PAGE)
+    assert Upstream.seen[-1]["cookie"] == "cart=7; theme=dark"
 
 
 def test_the_first_bytes_do_not_wait_for_the_last_ones(site: World) -> None:
