@@ -55,7 +55,7 @@ class OpenPage(NamedTuple):
     """A page view that is being streamed, and where its events go."""
 
     view: PageView
-    queue: Any
+    bindings: Any
 
 
 def _end_page(number: int, written: str, cause: str) -> Any:
@@ -69,14 +69,15 @@ def _end_page(number: int, written: str, cause: str) -> Any:
     now_ms = page.view.request.now_ms
     events = page.view.events([int(slot) for slot in written.split(",") if slot])
     lines = [fit_line(event_line(each), now_ms) for each in events]
-    return _send(page.queue, lines, now_ms, is_kept=False)
+    return _send(page.bindings.EVENTS, lines, now_ms, bucket=page.bindings.LAKE)
 
 
-def _send(queue: Any, lines: list[str], now_ms: int, *, is_kept: bool) -> Any:
-    """Send lines to the Queue; returns the promise of whether it has accepted all of them, None where there are none.
+def _send(queue: Any, lines: list[str], now_ms: int, *, bucket: Any = None) -> Any:
+    """Send lines to the Queue; returns the promise of whether all of them are accepted, None where there are none.
 
-    What nobody else keeps is tried several times. Messages go out at once: where one of a batch is refused, the sender
-    repeats all, and what comes twice is counted once.
+    What nobody else keeps is tried several times, and written to the `bucket` where the Queue goes on refusing it.
+    Messages go out at once: where one of a batch is refused, the sender repeats all, and what comes twice is counted
+    once.
     """
     global _receipts  # noqa: PLW0603 - the isolate's one book
     if _receipts is None:
@@ -85,7 +86,15 @@ def _send(queue: Any, lines: list[str], now_ms: int, *, is_kept: bool) -> Any:
     if not messages:
         return None
     numbered = [part for each in messages for part in (each.number, each.text)]
-    return _page_module().send(queue, is_kept, _settle_proxy, *numbered)
+    return _page_module().send(queue, bucket, _pack_proxy, _settle_proxy, *numbered)
+
+
+def _pack(number: int, text: str) -> Any:
+    """The objects of a message that the Queue has refused: key and content in turn."""
+    _count("queue_bypassed")
+    name = f"{_receipts.isolate if _receipts is not None else ''}-{number}"
+    objects = pack_batch([(name, time_ns() // 1_000_000, text)])
+    return to_js([part for each in objects for part in (each.key, each.content)])
 
 
 def _settle(number: int, problem: str) -> None:
@@ -116,6 +125,7 @@ def _count(reason: str, detail: str = "") -> None:
 _end_page_proxy = create_proxy(_end_page)
 _count_proxy = create_proxy(_count)
 _settle_proxy = create_proxy(_settle)
+_pack_proxy = create_proxy(_pack)
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
@@ -249,7 +259,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             self.ctx, request, response, _page_numbers, EXPOSURE_TIMER_MS, _script_tag(view),
             _end_page_proxy, _count_proxy, *slots,
         )  # fmt: skip
-        _open_pages[_page_numbers] = OpenPage(view, self.bindings.EVENTS)  # the page's end comes later than this
+        _open_pages[_page_numbers] = OpenPage(view, self.bindings)  # the page's end comes later than this
         return written
 
     # What is published
@@ -312,7 +322,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         batch = intake.read_batch(text, intake.know(sender, settings, plan, now_ms), sender.allowance)
         if isinstance(batch, Refusal):
             return batch.to_answer()
-        sending = _send(self.bindings.EVENTS, batch.lines(), now_ms, is_kept=True)
+        sending = _send(self.bindings.EVENTS, batch.lines(), now_ms)
         if sending is not None:
             self.ctx.waitUntil(sending)  # a message that has its number goes out, even if the client leaves now
             if not await sending:

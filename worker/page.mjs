@@ -53,15 +53,18 @@ const asText = { contentType: "text" };
 const PAUSES_MS = [300, 2_000];
 
 /**
- * Send messages to the Queue; `messages` holds the number and the text of each in turn. Where nobody keeps what is in them
- * (not `isKept`), a message that is refused is sent again. `settled` is told the number of each, and the problem where
- * there was one in the end. Resolves with whether the Queue has accepted all.
+ * Send messages to the Queue; `messages` holds the number and the text of each in turn. Where nobody else keeps what is in
+ * them, `bucket` is given: a message that is refused is then sent again, and written to the bucket in the end, as the
+ * objects that `pack(number, text)` makes of it (key and content in turn). `settled` is told the number of each, and the
+ * problem where there was one in the end. Resolves with whether all are in safe hands.
  */
-export async function send(queue, isKept, settled, ...messages) {
+export async function send(queue, bucket, pack, settled, ...messages) {
   const sending = [];
   for (let i = 0; i < messages.length; i += 2) {
-    const settle = (problem) => (settled(messages[i], problem), !problem);
-    sending.push(sendOne(queue, messages[i + 1], isKept ? [] : PAUSES_MS).then(settle));
+    const [number, text] = [messages[i], messages[i + 1]];
+    const settle = (problem) => (settled(number, problem), !problem);
+    const sent = bucket ? sendOrStore(queue, bucket, () => pack(number, text), text) : sendOne(queue, text, []);
+    sending.push(sent.then(settle));
   }
   return (await Promise.all(sending)).every(Boolean);
 }
@@ -75,6 +78,18 @@ async function sendOne(queue, text, pauses) {
       if (i === pauses.length) return String(error) || "refused";
       await new Promise((resolve) => setTimeout(resolve, pauses[i]));
     }
+  }
+}
+
+async function sendOrStore(queue, bucket, pack, text) {
+  const problem = await sendOne(queue, text, PAUSES_MS);
+  if (!problem) return "";
+  try {
+    const objects = pack();
+    for (let i = 0; i < objects.length; i += 2) await bucket.put(objects[i], objects[i + 1]);
+    return "";
+  } catch (error) {
+    return `${problem}; ${error}`;
   }
 }
 

@@ -2,8 +2,8 @@
 
 With them the origin can balance its books. A gap in the numbers of an isolate's messages is what has not come, and the
 difference in `counted` says how many events that is. Where a later receipt calls the number void, the Queue refused
-that message: who sent its events was told to keep them; exposures, which nobody else keeps, are lost by then. Nothing
-follows the last message of an isolate, so its loss would not be seen.
+that message: who sent its events was told to keep them; exposures, which nobody else keeps, are lost where the bucket
+has refused them as well. Nothing follows the last message of an isolate, so its loss would not be seen.
 """
 
 from __future__ import annotations

@@ -177,6 +177,29 @@ def test_exposures_which_nobody_else_keeps_outlast_a_hiccup_of_the_queue(world: 
     assert not numbers(last, "void")
 
 
+def test_exposures_go_round_a_queue_that_stays_shut(world: World, browser: Browser) -> None:
+    await_receipt(world, browser)
+    world.fail(EVENTS_send=FULL)
+    visitor = world.browser()
+    visitor.get("/")
+    assert set(world.exposures(visitor)) == {"hero", "pick"}
+    assert world.edge.counted("queue_bypassed") == 1
+    world.fail()
+    last = await_receipt(world, browser)
+    assert count(receipts(world)[int(str(last["number"])) - 1]) == 2
+    assert not numbers(last, "void")
+
+
+def test_exposures_that_nothing_takes_are_void(world: World, browser: Browser) -> None:
+    await_receipt(world, browser)
+    world.fail(EVENTS_send=FULL, LAKE_put={"error": "put: internal error"})
+    before = world.edge.counted("queue_failed")
+    world.browser().get("/")
+    eventually(lambda: world.edge.counted("queue_failed") > before or None, "the failure counted")
+    world.fail()
+    assert numbers(await_receipt(world, browser), "void_counted") == [2]
+
+
 def test_the_message_of_a_client_who_leaves_goes_out(world: World, browser: Browser) -> None:
     world.fail(EVENTS_send={"delay_ms": 700})
     name = f"left-{now_ms()}"

@@ -88,9 +88,7 @@ go_on = threading.Event()
 
 
 @pytest.fixture(scope="module")
-def site(
-    tmp_path_factory: pytest.TempPathFactory, demo_config: Config, modules_under_test: Path
-) -> Iterator[World]:
+def site(tmp_path_factory: pytest.TempPathFactory, demo_config: Config, modules_under_test: Path) -> Iterator[World]:
     server = ThreadingHTTPServer(("127.0.0.1", 0), Upstream)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
