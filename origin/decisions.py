@@ -9,6 +9,8 @@ the goal) and logs that were imported (whose rows already carry their reward). B
 Two more tables come from the edge's exposures alone: both arms of the experiment that the holdout is (`read_arms`), and
 decisions as soon as they are made (`read_impressions`).
 
+A goal that names no visitor but a user (a purchase that a server reports) is reached by each of the user's visitors.
+
 Bots' events are left out. A page that was fetched ahead of its time counts once it was shown, by the time of its
 decision. Decisions are timed by the edge's clock, goals by when they happened by that clock, whatever the browser's own
 says and however late they arrive.
@@ -52,9 +54,9 @@ _EMPTY: Final = ibis.schema(
 )
 # The columns that are read here.
 _READ: Final = (
-    *("type", "event_id", "received_ms", "happened_ms", "visitor", "page_view", "name", "touchpoint", "unit", "epoch"),
-    *("variant", "propensity", "level", "holdout", "randomised", "excluded", "reason", "profile", "context", "session"),
-    "is_shown",
+    *("type", "event_id", "received_ms", "happened_ms", "visitor", "user", "page_view", "name", "touchpoint", "unit"),
+    *("epoch", "variant", "propensity", "level", "holdout", "randomised", "excluded", "reason", "profile", "context"),
+    *("session", "is_shown"),
 )
 # Names by which the events that reach a goal go, where the goal is no standard event.
 _NAMED: Final = ("goal", "custom")
@@ -85,19 +87,32 @@ class Goal(NamedTuple):
         return int(self.window_h * HOUR_MS)
 
 
-def read_decisions(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int) -> ir.Table:
+def read_decisions(
+    connection: ibis.BaseBackend,
+    lake: Lake,
+    goals: Mapping[str, Goal],
+    as_of_ms: int,
+    users: ir.Table | None = None,
+) -> ir.Table:
     """Return the training table as of a moment: every randomised decision whose attribution window has closed by then.
 
-    `goals` maps each touchpoint to its goal. Raises LakeError where a file of the lake cannot be read.
+    `goals` maps each touchpoint to its goal, `users` (columns `user` and `user_visitor`) says which visitors are which
+    user. Raises LakeError where a file of the lake cannot be read.
     """
     try:
-        parts = [*_imported(connection, lake, as_of_ms), *_served(connection, lake, goals, as_of_ms)]
+        parts = [*_imported(connection, lake, as_of_ms), *_served(connection, lake, goals, as_of_ms, users)]
     except (duckdb.Error, OSError) as error:
         raise _unreadable(lake, error) from error
     return _union(parts, _EMPTY)
 
 
-def read_arms(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int) -> ir.Table:
+def read_arms(
+    connection: ibis.BaseBackend,
+    lake: Lake,
+    goals: Mapping[str, Goal],
+    as_of_ms: int,
+    users: ir.Table | None = None,
+) -> ir.Table:
     """Return the closed decisions of both arms, personalised and holdout: touchpoint, unit, holdout, level, decided_ms
     and reward.
 
@@ -112,7 +127,7 @@ def read_arms(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal
     for touchpoint, goal in goals.items() if events is not None else ():
         views = _views(events, touchpoint, with_holdout=True)
         arm = views.holdout.first().over(group_by=[views.unit], order_by=[views.received_ms, views.event_id])
-        rewarded = _reward(views.mutate(arm=arm), events, touchpoint, goal, as_of_ms)
+        rewarded = _reward(views.mutate(arm=arm), events, touchpoint, goal, as_of_ms, users)
         parts.append(rewarded.select("touchpoint", "unit", "level", "reward", holdout="arm", decided_ms="received_ms"))
     return _union(parts, _NO_ARMS)
 
@@ -153,12 +168,15 @@ def _imported(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int) -> list[i
     return [known.select(*COLUMNS)]
 
 
-def _served(connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int) -> list[ir.Table]:
+def _served(
+    connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int, users: ir.Table | None
+) -> list[ir.Table]:
     events = _read_events(connection, lake, as_of_ms)
     if events is None:
         return []
     return [
-        _rewarded(_views(events, touchpoint), events, touchpoint, goal, as_of_ms) for touchpoint, goal in goals.items()
+        _rewarded(_views(events, touchpoint), events, touchpoint, goal, as_of_ms, users)
+        for touchpoint, goal in goals.items()
     ]
 
 
@@ -202,9 +220,11 @@ def _first(views: ir.Table) -> ir.Table:
     return views.filter(views["view"] == 0)
 
 
-def _rewarded(views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
+def _rewarded(
+    views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int, users: ir.Table | None
+) -> ir.Table:
     """Rewarded decisions with the columns of the training table."""
-    rewarded = _reward(views, events, touchpoint, goal, as_of_ms)
+    rewarded = _reward(views, events, touchpoint, goal, as_of_ms, users)
     return rewarded.mutate(
         source=ibis.literal("edge"),
         decided_ms=rewarded.received_ms,
@@ -212,22 +232,31 @@ def _rewarded(views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as
     ).select(*COLUMNS)
 
 
-def _reward(views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int) -> ir.Table:
+def _reward(
+    views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int, users: ir.Table | None
+) -> ir.Table:
     """Decisions whose window has closed, with their reward: 1 where a goal was credited to them, else 0."""
     first = _first(views)
     closed = first.filter(first.received_ms + goal.window_ms <= as_of_ms, first.randomised | first.holdout)
-    credited = _credit(views, _goals_reached(events, touchpoint, goal), goal.window_ms)
+    credited = _credit(views, _goals_reached(events, touchpoint, goal, users), goal.window_ms)
     same = [closed.visitor == credited.credited_visitor, closed.event_id == credited.credited_id]
     joined = closed.left_join(credited, same)
     return joined.mutate(reward=joined.credited_id.notnull().cast("float64"))
 
 
-def _goals_reached(events: ir.Table, touchpoint: str, goal: Goal) -> ir.Table:
-    """The events that reach a touchpoint's goal, but for those on pages where its variant was only a preview."""
+def _goals_reached(events: ir.Table, touchpoint: str, goal: Goal, users: ir.Table | None) -> ir.Table:
+    """The events that reach a touchpoint's goal, but for those on pages where its variant was only a preview. One that
+    names a user only is there for each of the user's visitors; `goal_sender` and `goal_id` say which are the same."""
     is_goal = events.type.isin(_NAMED) & (events.name == goal.name) if goal.event is None else events.type == goal.event
     reached = events.filter(is_goal, events.touchpoint.isnull() | (events.touchpoint == touchpoint)).select(
-        goal_id="event_id", goal_visitor="visitor", goal_ms="happened_ms", goal_view="page_view"
+        "user", goal_id="event_id", goal_sender="visitor", goal_ms="happened_ms", goal_view="page_view"
     )
+    by_visitor = reached.mutate(goal_visitor=reached.goal_sender)
+    if users is not None:
+        by_user = by_visitor.filter(by_visitor.goal_sender == "").inner_join(users, "user")
+        by_user = by_user.mutate(goal_visitor=by_user.user_visitor).select(by_visitor.columns)
+        by_visitor = ibis.union(by_visitor, by_user)
+    reached = by_visitor
     previews = (
         events.filter(events.type == "exposure", events.touchpoint == touchpoint, events.reason == "preview")
         .select(previewed="page_view")
@@ -250,7 +279,7 @@ def _credit(views: ir.Table, reached: ir.Table, window_ms: int) -> ir.Table:
         ],
     )
     order = ibis.row_number().over(
-        group_by=[candidates.goal_visitor, candidates.goal_id],
+        group_by=[candidates.goal_sender, candidates.goal_id],
         order_by=[candidates.seen_ms.desc(), candidates.draw],
     )
     ranked = candidates.select(credited_visitor="draw_visitor", credited_id="draw", rank=order)

@@ -12,20 +12,23 @@ import numpy as np
 from origin.config import IdentityConfig
 from origin.identity.graph import UNSEEN, read_graph
 from origin.identity.guard import JOINED, OUTCOMES, judge
-from origin.identity.state import opened, read_state
+from origin.identity.state import USER, opened, read_state
 from origin.lake import Lake
 
 _MEMBERS = ibis.schema({"member": "string", "person": "string"})
+_USERS = ibis.schema({"user": "string", "user_visitor": "string"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persons:
-    """The persons of several units: the units of each by the person's own, which is one of them.
+    """The persons of several units: the units of each by the person's own, which is one of them. And the units that
+    each user has, by the stored hash of the user's id.
 
     A unit is the id of a visitor that the edge has seen; every unit that is not among them is a person of its own.
     """
 
     units: Mapping[str, tuple[str, ...]]
+    users: Mapping[str, tuple[str, ...]]
 
     def name_persons(self, rows: ir.Table) -> ir.Table:
         """Rows that have a `unit`, with `person`: the unit of the person that it belongs to."""
@@ -33,6 +36,11 @@ class Persons:
         members = ibis.memtable(pairs, schema=_MEMBERS)
         joined = rows.left_join(members, rows.unit == members.member)
         return joined.mutate(person=ibis.coalesce(joined.person, joined.unit)).drop("member")
+
+    def list_users(self) -> ir.Table:
+        """A row for every user and visitor of the same person: `user`, `user_visitor`."""
+        pairs = [{"user": user, "user_visitor": unit} for user, units in self.users.items() for unit in units]
+        return ibis.memtable(pairs, schema=_USERS)
 
 
 def read_persons(lake: Lake, guard: IdentityConfig, as_of_ms: int) -> Persons:
@@ -42,13 +50,16 @@ def read_persons(lake: Lake, guard: IdentityConfig, as_of_ms: int) -> Persons:
     outcomes = judge(graph.a, graph.b, graph.times_ms, graph.is_visitor, guard)
     named = graph.label(outcomes == OUTCOMES.index(JOINED))
     seen = np.flatnonzero(graph.is_visitor & (graph.seen_ms < UNSEEN))
-    units: dict[int, list[int]] = {}
+    nodes: dict[int, list[int]] = {}
     for node in seen.tolist():
-        units.setdefault(int(named[node]), []).append(node)
+        nodes.setdefault(int(named[node]), []).append(node)
+    units = {
+        person: tuple(graph.name(node) for node in sorted(each, key=graph.precedence)) for person, each in nodes.items()
+    }
+    users = np.flatnonzero(~graph.is_visitor).tolist()
     return Persons(
-        units={
-            graph.name(person): tuple(graph.name(node) for node in sorted(nodes, key=graph.precedence))
-            for person, nodes in units.items()
-            if len(nodes) > 1
-        }
+        units={graph.name(person): each for person, each in units.items() if len(each) > 1},
+        users={
+            graph.name(user).removeprefix(USER): units[int(named[user])] for user in users if int(named[user]) in units
+        },
     )

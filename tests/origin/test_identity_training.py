@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import dataclasses
 
+import ibis
 import pytest
 
 from origin.config import Config
+from origin.decisions import Goal, read_decisions
+from origin.identity.persons import read_persons
 from origin.identity.stitch import stitch
 from origin.individuals import name_model
 from origin.kv import KvClient
@@ -156,3 +159,22 @@ def test_conditions_on_profiles_have_profiles_to_read(lake: Lake, kv: KvClient) 
     nobody = dataclasses.replace(model, people=0)
     again = kv.get(publish(config, nobody, lake, kv, NEXT_DAY_MS + 1).keys[0])
     assert again is not None and not Snapshot.from_text(again).header.has_profiles
+
+
+@pytest.mark.parametrize(("user", "rewards"), [("u", 1), ("nobody", 0)])
+def test_a_goal_that_names_a_user_only_rewards_what_the_person_saw_last_once(
+    personal: Config, lake: Lake, user: str, rewards: int
+) -> None:
+    shown = [exposure(1, "craft"), exposure(2, "offer", received_ms=NOON_MS + 5), exposure(3, "house")]
+    signed_in = [identify("visitor-1", "u", 1), identify("visitor-2", "u", 2), identify("visitor-3", "other", 3)]
+    reached = goal(1, visitor="", user=user, source="server")
+    model, people = train_on(personal, lake, [*shown, *signed_in, reached])
+    assert model.touchpoints["hero"].rewards == rewards
+    assert {person.unit: person.attributes["rewards"] for person in people if person.units[1:]} == {
+        "visitor-1": rewards
+    }
+    connection = ibis.duckdb.connect()
+    users = read_persons(lake, personal.identity, NEXT_DAY_MS).list_users()
+    table = read_decisions(connection, lake, {"hero": Goal("click", 1.0)}, NEXT_DAY_MS, users)
+    rewarded = table.filter(table.reward == 1.0).select("variant", "unit")
+    assert connection.to_pyarrow(rewarded).to_pylist() == [{"variant": "offer", "unit": "visitor-2"}] * rewards
