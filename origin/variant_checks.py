@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
+import math
+from base64 import b64encode
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
@@ -12,6 +16,11 @@ from shared.errors import Unsatisfiable
 
 _SLACK: Final = 1e-12  # what rounding may add, as in shared.constraints
 DEFAULT_INTEREST_SHARE: Final = 0.2
+# A decision is logged with its whole probability vector, compressed where that is long, in one message of the edge's
+# queue: 120,000 bytes, of which the rest of the decision takes the remainder.
+MOST_LOGGED_BYTES: Final = 110_000
+# Of fewer variants nobody needs to ask.
+_FEW: Final = 500
 
 
 def find_variant_problems(place: Place, touchpoint: Mapping[str, object], *, has_interest: bool) -> Iterator[Problem]:
@@ -40,6 +49,7 @@ def find_variant_problems(place: Place, touchpoint: Mapping[str, object], *, has
     tags = [tuple(_texts(variant.get("interests"))) for _, variant in variants]
     yield from _find_interest_problems(place, touchpoint, tags, has_interest=has_interest)
     yield from _find_slot_problems(place, touchpoint, len(listed))
+    yield from _find_size_problems((*place, "variants"), list(first))
     bounds = [(_share_or(variant.get("floor"), 0.0), _share_or(variant.get("cap"), 1.0)) for _, variant in variants]
     targeted = ["condition" in variant for _, variant in variants]
     sums = list(_find_sum_problems((*place, "variants"), bounds, targeted))
@@ -75,6 +85,7 @@ def find_catalogue_problems(
         yield Problem((*place, "catalogue", "cap"), text)
     yield from _find_interest_problems(place, touchpoint, expansion.interests, has_interest=has_interest)
     yield from _find_slot_problems(place, touchpoint, count)
+    yield from _find_size_problems((*place, "catalogue"), expansion.names)
     bounds = [(_share_or(floor, 0.0), _share_or(cap, 1.0))] * count
     targeted = [False] * count
     is_coherent = _share_or(floor, 0.0) <= _share_or(cap, 1.0) and not list(_find_sum_problems(place, bounds, targeted))
@@ -87,6 +98,22 @@ def _find_default_problems(place: Place, default: object, names: Sequence[str]) 
     if isinstance(default, str) and names and default not in names:
         text = f"{show(default)} is no variant of this touchpoint; write {suggest(default, names)}"
         yield Problem((*place, "default"), text)
+
+
+def _find_size_problems(place: Place, names: Sequence[str]) -> Iterator[Problem]:
+    """More variants than the log of a decision holds: measured on probabilities that compress as badly as real ones."""
+    if len(names) <= _FEW:
+        return
+    vector = [math.sqrt(i) % 1.0 / len(names) for i in range(2, len(names) + 2)]
+    logged = json.dumps([list(names), vector], separators=(",", ":"))
+    size = len(b64encode(gzip.compress(logged.encode(), compresslevel=6)))
+    if size > MOST_LOGGED_BYTES:
+        most = int(0.97 * len(names) * MOST_LOGGED_BYTES / size) // 100 * 100
+        text = (
+            f"a decision among {len(names):,} variants takes {size:,} bytes in the log, and a queue message has room "
+            f"for {MOST_LOGGED_BYTES:,}; keep about {most:,}, or shorten their names"
+        )
+        yield Problem(place, text)
 
 
 def _find_sum_problems(

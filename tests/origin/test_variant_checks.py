@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -9,7 +10,7 @@ import pytest
 from origin.config import Config, load_config
 from origin.errors import ConfigError
 from origin.touchpoint_config import LevelsConfig, ShiftConfig, VariantConfig
-from origin.variant_checks import DEFAULT_INTEREST_SHARE
+from origin.variant_checks import DEFAULT_INTEREST_SHARE, MOST_LOGGED_BYTES
 from tests.origin.shop import write_config
 
 TEXT = """
@@ -262,3 +263,23 @@ def test_too_many_features_are_refused(tmp_path: Path) -> None:
         "touchpoints.hero.variants: their shifts name 51 features together; keep the 50 that matter most",
         "touchpoints.hero.variants[1].shifts: names 51 features; keep the 50 that matter most",
     ]
+
+
+def test_more_variants_than_the_log_of_a_decision_holds_are_refused_with_the_arithmetic(tmp_path: Path) -> None:
+    rows = "id,kind,colour\n" + "".join(f"{i},coats,red\n" for i in range(1, 8_001))
+    text = PICK.replace("floor = 0.1\n", "")
+    path = write_config(tmp_path, text)
+    (tmp_path / "items.csv").write_text(rows)
+    with pytest.raises(ConfigError) as caught:
+        load_config(path)
+    [problem] = caught.value.problems
+    said = re.fullmatch(
+        r"usher\.toml: touchpoints\.pick\.catalogue: a decision among 8,000 variants takes ([\d,]+) bytes in the log, "
+        r"and a queue message has room for 110,000; keep about ([\d,]+), or shorten their names",
+        problem,
+    )
+    assert said is not None, problem
+    assert int(said[1].replace(",", "")) > MOST_LOGGED_BYTES
+    most = int(said[2].replace(",", ""))
+    (tmp_path / "items.csv").write_text("\n".join(rows.split("\n")[: most + 1]))
+    assert len(load_config(path).touchpoints["pick"].expanded_variants) == most
