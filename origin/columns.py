@@ -55,8 +55,8 @@ _DECISION: Final = {
     **dict.fromkeys(("snapshot", "profile"), TEXT),
     "propensity": NUMBER,
     **dict.fromkeys(("holdout", "randomised"), FLAG),
-    **dict.fromkeys(("eligible", "excluded", "probabilities", "relaxations", "fallbacks", "segments"), JSON),
-    **dict.fromkeys(("slate", "slate_propensities", "context", "session"), JSON),
+    **dict.fromkeys(("eligible", "excluded", "earlier", "probabilities", "relaxations", "fallbacks"), JSON),
+    **dict.fromkeys(("segments", "slate", "slate_propensities", "context", "session"), JSON),
 }
 _EXTRA: Final[Mapping[str, Mapping[str, str]]] = {"exposure": _DECISION, "receipt": {"void_counted": JSON}}
 

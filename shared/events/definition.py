@@ -351,6 +351,7 @@ _TYPES: Final = (
             _filled("propensity", Number(low=0, high=1), "The probability with which it was chosen."),
             _filled("eligible", _NAMES, "The variants that were drawn from."),
             _filled("excluded", _NAMES, "The variants that targeting had removed."),
+            _filled("earlier", _NAMES, "Digests of those it had removed at earlier draws of the epoch."),
             _filled("probabilities", _NUMBERS, "The probabilities of the eligible ones."),
             _filled("level", _WORDS, "The level of the posteriors that were used."),
             _filled("cell", _WORDS, "The cell of them."),

@@ -13,8 +13,8 @@ if TYPE_CHECKING:
 
 # What is logged of a decision, by its own names.
 LOGGED: Final = (
-    "touchpoint", "unit", "epoch", "variant", "propensity", "eligible", "excluded", "probabilities", "level", "cell",
-    "holdout", "randomised", "relaxations", "fallbacks", "reason", "because", "snapshot", "profile",
+    "touchpoint", "unit", "epoch", "variant", "propensity", "eligible", "excluded", "earlier", "probabilities", "level",
+    "cell", "holdout", "randomised", "relaxations", "fallbacks", "reason", "because", "snapshot", "profile",
 )  # fmt: skip
 
 

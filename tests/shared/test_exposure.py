@@ -8,7 +8,7 @@ from shared.decision import Decision
 from shared.events import EVENT_TYPES, LOGGED, SCHEMA, STORED, Exposure
 from shared.session import Session
 from shared.snapshot import Snapshot
-from tests.asking import ask, cell, place, profile_of, publish_hero
+from tests.asking import ask, cell, frozen_of, place, profile_of, publish_hero, variant
 
 NOW_MS = 1_700_000_000_000
 
@@ -61,7 +61,7 @@ def test_a_page_that_was_fetched_ahead_of_its_time_says_so(site: Snapshot) -> No
 
 def test_all_that_a_replay_compares_is_logged() -> None:
     replayed = {"touchpoint", "unit", "epoch", "variant", "propensity", "probabilities", "eligible", "excluded"}
-    rests_on = {"level", "cell", "snapshot", "profile", "fallbacks", "relaxations"}
+    rests_on = {"level", "cell", "snapshot", "profile", "fallbacks", "relaxations", "earlier"}
     assert replayed | rests_on | {"holdout", "randomised", "reason", "because"} == set(LOGGED)
     assert len(set(LOGGED)) == len(LOGGED)
 
@@ -73,6 +73,16 @@ def test_a_stored_exposure_says_what_profile_it_rests_on_and_what_fell_back() ->
     ).to_dict()
     assert (stored["profile"], stored["fallbacks"]) == ("p1", ("profile_model",))
     assert stored["because"] == "because it was drawn by how well each alternative has done with all visitors"
+
+
+def test_a_stored_redraw_says_for_which_eligible_sets_its_epoch_had_drawn() -> None:
+    site = publish_hero(place("a", "b", variant("phone", condition={"device": "mobile"})))
+    first = ask(site)
+    second = ask(site, attributes={"device": "desktop"}, frozen=frozen_of(first))
+    third = ask(site, frozen=frozen_of(second))
+    assert [exposure_of(each).to_dict()["earlier"] for each in (first, second)] == [(), ("",)]
+    stored = exposure_of(third).to_dict()
+    assert (stored["earlier"], stored["randomised"]) == ((frozen_of(second).excluded, ""), False)
 
 
 def test_a_stored_slate_has_all_its_positions() -> None:
