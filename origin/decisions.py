@@ -9,7 +9,8 @@ the goal) and logs that were imported (whose rows already carry their reward). B
 Two more tables come from the edge's exposures alone: both arms of the experiment that the holdout is (`read_arms`), and
 decisions as soon as they are made (`read_impressions`).
 
-A goal that names no visitor but a user (a purchase that a server reports) is reached by each of the user's visitors.
+A goal rewards what its own visitor saw last before it; where that is nothing, or a server names a user only, what the
+person saw last on any device.
 
 Bots' events are left out. A page that was fetched ahead of its time counts once it was shown, by the time of its
 decision. Decisions are timed by the edge's clock, goals by when they happened by that clock, whatever the browser's own
@@ -27,6 +28,7 @@ import ibis
 import ibis.expr.types as ir
 
 from origin.errors import LakeError
+from origin.identity.state import USER
 from origin.lake import Lake
 from origin.stored import read_labelled_events
 
@@ -56,7 +58,7 @@ _EMPTY: Final = ibis.schema(
 _READ: Final = (
     *("type", "event_id", "received_ms", "happened_ms", "visitor", "user", "page_view", "name", "touchpoint", "unit"),
     *("epoch", "variant", "propensity", "level", "holdout", "randomised", "excluded", "reason", "profile", "context"),
-    *("session", "is_shown"),
+    *("session", "slate", "is_shown"),
 )
 # Names by which the events that reach a goal go, where the goal is no standard event.
 _NAMED: Final = ("goal", "custom")
@@ -92,15 +94,15 @@ def read_decisions(
     lake: Lake,
     goals: Mapping[str, Goal],
     as_of_ms: int,
-    users: ir.Table | None = None,
+    senders: ir.Table | None = None,
 ) -> ir.Table:
     """Return the training table as of a moment: every randomised decision whose attribution window has closed by then.
 
-    `goals` maps each touchpoint to its goal, `users` (columns `user` and `user_visitor`) says which visitors are which
-    user. Raises LakeError where a file of the lake cannot be read.
+    `goals` maps each touchpoint to its goal; `senders` says which visitors and users are one person, as
+    `origin.identity.persons` lists them. Raises LakeError where a file of the lake cannot be read.
     """
     try:
-        parts = [*_imported(connection, lake, as_of_ms), *_served(connection, lake, goals, as_of_ms, users)]
+        parts = [*_imported(connection, lake, as_of_ms), *_served(connection, lake, goals, as_of_ms, senders)]
     except (duckdb.Error, OSError) as error:
         raise _unreadable(lake, error) from error
     return _union(parts, _EMPTY)
@@ -111,7 +113,7 @@ def read_arms(
     lake: Lake,
     goals: Mapping[str, Goal],
     as_of_ms: int,
-    users: ir.Table | None = None,
+    senders: ir.Table | None = None,
 ) -> ir.Table:
     """Return the closed decisions of both arms, personalised and holdout: touchpoint, unit, holdout, level, decided_ms
     and reward.
@@ -127,7 +129,7 @@ def read_arms(
     for touchpoint, goal in goals.items() if events is not None else ():
         views = _views(events, touchpoint, with_holdout=True)
         arm = views.holdout.first().over(group_by=[views.unit], order_by=[views.received_ms, views.event_id])
-        rewarded = _reward(views.mutate(arm=arm), events, touchpoint, goal, as_of_ms, users)
+        rewarded = _reward(views.mutate(arm=arm), events, touchpoint, goal, as_of_ms, senders)
         parts.append(rewarded.select("touchpoint", "unit", "level", "reward", holdout="arm", decided_ms="received_ms"))
     return _union(parts, _NO_ARMS)
 
@@ -169,13 +171,13 @@ def _imported(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int) -> list[i
 
 
 def _served(
-    connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int, users: ir.Table | None
+    connection: ibis.BaseBackend, lake: Lake, goals: Mapping[str, Goal], as_of_ms: int, senders: ir.Table | None
 ) -> list[ir.Table]:
     events = _read_events(connection, lake, as_of_ms)
     if events is None:
         return []
     return [
-        _rewarded(_views(events, touchpoint), events, touchpoint, goal, as_of_ms, users)
+        _rewarded(_views(events, touchpoint), events, touchpoint, goal, as_of_ms, senders)
         for touchpoint, goal in goals.items()
     ]
 
@@ -187,28 +189,37 @@ def _read_events(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int) -> ir.
 
 
 def _shown_exposures(events: ir.Table, touchpoint: str) -> ir.Table:
-    """The exposures of a touchpoint on pages that were shown: at once, or when a `shown` event said so."""
+    """The exposures of a touchpoint on pages that were shown, with the moment of that (`seen_ms`): at once, or when a
+    `shown` event said so."""
     exposures = events.filter(events.type == "exposure", events.touchpoint == touchpoint)
     ahead = ~exposures.is_shown.fill_null(True)
-    shown = events.filter(events.type == "shown").select(shown_visitor="visitor", shown_view="page_view").distinct()
-    same = [exposures.visitor == shown.shown_visitor, exposures.page_view == shown.shown_view]
-    return ibis.union(exposures.filter(~ahead), exposures.filter(ahead).semi_join(shown, same))
+    at_once = exposures.filter(~ahead).mutate(seen_ms=exposures.received_ms)
+    shown = events.filter(events.type == "shown").group_by(shown_visitor="visitor", shown_view="page_view")
+    first = shown.aggregate(shown_ms=events.happened_ms.min())
+    later = exposures.filter(ahead)
+    later = later.inner_join(first, [later.visitor == first.shown_visitor, later.page_view == first.shown_view])
+    later = later.mutate(seen_ms=ibis.greatest(later.received_ms, later.shown_ms))
+    return ibis.union(at_once, later.select(at_once.columns))
 
 
 def _views(events: ir.Table, touchpoint: str, *, with_holdout: bool = False) -> ir.Table:
-    """The exposures of each draw, which there is one of for a unit, epoch, and set of variants that targeting had
-    removed: numbered (`view`, from 0), with id, visitor and time of the first (`draw`, `draw_visitor`, `drawn_ms`).
-    Draws with a `u` that was used up are among them: a goal may be theirs."""
+    """The exposures of each decision, which there is one of for a unit, epoch, and set of variants that targeting had
+    removed: numbered (`view`, from 0). Draws with a `u` that was used up are among them: a goal may be theirs.
+
+    What a decision showed is its draw: id, visitor and time of the first exposure to it (`draw`, `draw_visitor`,
+    `drawn_ms`). Devices that share a unit but not its attributes, or that come without the cookie after a new snapshot,
+    may be shown something else by the same `u`: that is no decision more, but what it is rewarded for is its own.
+    """
     exposures = _shown_exposures(events, touchpoint)
     drawn = ~exposures.holdout & exposures.reason.fill_null("").notin(UNDRAWN)
     exposures = exposures.filter((exposures.holdout | drawn) if with_holdout else drawn)
-    exposures = exposures.mutate(removed=exposures.excluded.fill_null("[]"))
-    draw = ibis.window(
-        group_by=[exposures.unit, exposures.epoch, exposures.removed, exposures.randomised],
-        order_by=[exposures.received_ms, exposures.event_id],
-    )
+    exposures = exposures.mutate(removed=exposures.excluded.fill_null("[]"), shown=exposures.slate.fill_null("[]"))
+    decision = [exposures.unit, exposures.epoch, exposures.removed, exposures.randomised]
+    order = [exposures.received_ms, exposures.event_id]
+    views = ibis.window(group_by=decision, order_by=order)
+    draw = ibis.window(group_by=[*decision, exposures.variant, exposures.shown], order_by=order)
     return exposures.mutate(
-        view=ibis.row_number().over(draw),
+        view=ibis.row_number().over(views),
         draw=exposures.event_id.first().over(draw),
         draw_visitor=exposures.visitor.first().over(draw),
         drawn_ms=exposures.received_ms.first().over(draw),
@@ -216,15 +227,15 @@ def _views(events: ir.Table, touchpoint: str, *, with_holdout: bool = False) -> 
 
 
 def _first(views: ir.Table) -> ir.Table:
-    """Decisions, not views: the first exposure of each draw."""
+    """Decisions, not views: the first exposure to each."""
     return views.filter(views["view"] == 0)
 
 
 def _rewarded(
-    views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int, users: ir.Table | None
+    views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int, senders: ir.Table | None
 ) -> ir.Table:
     """Rewarded decisions with the columns of the training table."""
-    rewarded = _reward(views, events, touchpoint, goal, as_of_ms, users)
+    rewarded = _reward(views, events, touchpoint, goal, as_of_ms, senders)
     return rewarded.mutate(
         source=ibis.literal("edge"),
         decided_ms=rewarded.received_ms,
@@ -233,30 +244,39 @@ def _rewarded(
 
 
 def _reward(
-    views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int, users: ir.Table | None
+    views: ir.Table, events: ir.Table, touchpoint: str, goal: Goal, as_of_ms: int, senders: ir.Table | None
 ) -> ir.Table:
     """Decisions whose window has closed, with their reward: 1 where a goal was credited to them, else 0."""
     first = _first(views)
     closed = first.filter(first.received_ms + goal.window_ms <= as_of_ms, first.randomised | first.holdout)
-    credited = _credit(views, _goals_reached(events, touchpoint, goal, users), goal.window_ms)
+    credited = _credit(views, _goals_reached(events, touchpoint, goal, senders), goal.window_ms)
     same = [closed.visitor == credited.credited_visitor, closed.event_id == credited.credited_id]
     joined = closed.left_join(credited, same)
     return joined.mutate(reward=joined.credited_id.notnull().cast("float64"))
 
 
-def _goals_reached(events: ir.Table, touchpoint: str, goal: Goal, users: ir.Table | None) -> ir.Table:
-    """The events that reach a touchpoint's goal, but for those on pages where its variant was only a preview. One that
-    names a user only is there for each of the user's visitors; `goal_sender` and `goal_id` say which are the same."""
+def _goals_reached(events: ir.Table, touchpoint: str, goal: Goal, senders: ir.Table | None) -> ir.Table:
+    """The events that reach a touchpoint's goal, but for those on pages where its variant was only a preview: one for
+    each visitor of the person (`goal_visitor`); `goal_person` and `goal_id` say which are the same."""
     is_goal = events.type.isin(_NAMED) & (events.name == goal.name) if goal.event is None else events.type == goal.event
-    reached = events.filter(is_goal, events.touchpoint.isnull() | (events.touchpoint == touchpoint)).select(
-        "user", goal_id="event_id", goal_sender="visitor", goal_ms="happened_ms", goal_view="page_view"
+    reached = events.filter(is_goal, events.touchpoint.isnull() | (events.touchpoint == touchpoint))
+    reached = reached.select(
+        goal_id="event_id",
+        goal_ms="happened_ms",
+        goal_view="page_view",
+        goal_sender=ibis.ifelse(
+            reached.visitor == "", ibis.literal(USER) + reached.user.fill_null(""), reached.visitor
+        ),
     )
-    by_visitor = reached.mutate(goal_visitor=reached.goal_sender)
-    if users is not None:
-        by_user = by_visitor.filter(by_visitor.goal_sender == "").inner_join(users, "user")
-        by_user = by_user.mutate(goal_visitor=by_user.user_visitor).select(by_visitor.columns)
-        by_visitor = ibis.union(by_visitor, by_user)
-    reached = by_visitor
+    if senders is None:
+        reached = reached.mutate(goal_visitor=reached.goal_sender, goal_person=reached.goal_sender)
+    else:
+        joined = reached.left_join(senders, reached.goal_sender == senders.sender)
+        reached = joined.select(
+            *("goal_id", "goal_ms", "goal_view", "goal_sender"),
+            goal_visitor=ibis.coalesce(joined.member, joined.goal_sender),
+            goal_person=ibis.coalesce(joined.person, joined.goal_sender),
+        )
     previews = (
         events.filter(events.type == "exposure", events.touchpoint == touchpoint, events.reason == "preview")
         .select(previewed="page_view")
@@ -266,10 +286,13 @@ def _goals_reached(events: ir.Table, touchpoint: str, goal: Goal, users: ir.Tabl
 
 
 def _credit(views: ir.Table, reached: ir.Table, window_ms: int) -> ir.Table:
-    """The decisions that goals are credited to: of those that the visitor had seen by then, and that were made within
-    the window before, the one seen latest. The devices of a person share a unit and its draws, so a decision that was
-    first shown on one of them may be rewarded on another."""
-    seen = views.group_by("draw", "draw_visitor", "drawn_ms", "visitor").agg(seen_ms=views.received_ms.min())
+    """The decisions that goals are credited to: of those that the goal's own visitor had seen by then, and that were
+    made within the window before, the one seen latest; else of those that another visitor of the person had seen.
+
+    The devices of a person share a unit and its draws, so a decision that was first shown on one of them may be
+    rewarded on another. What two reports of one goal are credited to is one decision.
+    """
+    seen = views.group_by("draw", "draw_visitor", "drawn_ms", "visitor").agg(seen_ms=views.seen_ms.min())
     candidates = seen.inner_join(
         reached,
         [
@@ -279,8 +302,8 @@ def _credit(views: ir.Table, reached: ir.Table, window_ms: int) -> ir.Table:
         ],
     )
     order = ibis.row_number().over(
-        group_by=[candidates.goal_sender, candidates.goal_id],
-        order_by=[candidates.seen_ms.desc(), candidates.draw],
+        group_by=[candidates.goal_person, candidates.goal_id],
+        order_by=[candidates.visitor != candidates.goal_sender, candidates.seen_ms.desc(), candidates.draw],
     )
     ranked = candidates.select(credited_visitor="draw_visitor", credited_id="draw", rank=order)
     return ranked.filter(ranked["rank"] == 0).drop("rank").distinct()

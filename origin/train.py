@@ -95,9 +95,9 @@ def read_latest_model(lake: Lake) -> Model:
 def _train(connection: ibis.BaseBackend, config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
     goals = {name: _find_goal(config, each) for name, each in config.touchpoints.items()}
     persons = read_persons(lake, config.identity, as_of_ms)
-    users = persons.list_users()
-    decisions = read_decisions(connection, lake, goals, as_of_ms, users)
-    arms = persons.name_persons(read_arms(connection, lake, goals, as_of_ms, users))
+    senders = persons.list_senders()
+    decisions = read_decisions(connection, lake, goals, as_of_ms, senders)
+    arms = persons.name_persons(read_arms(connection, lake, goals, as_of_ms, senders))
     evidence = gather_evidence(connection, arms, config.touchpoints)
     counts = list(count_decisions(connection, config, lake, decisions))
     impressions = count_impressions(connection, lake, config.touchpoints, as_of_ms)

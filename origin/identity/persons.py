@@ -12,23 +12,23 @@ import numpy as np
 from origin.config import IdentityConfig
 from origin.identity.graph import UNSEEN, read_graph
 from origin.identity.guard import JOINED, OUTCOMES, judge
-from origin.identity.state import USER, opened, read_state
+from origin.identity.state import opened, read_state
 from origin.lake import Lake
 
 _MEMBERS = ibis.schema({"member": "string", "person": "string"})
-_USERS = ibis.schema({"user": "string", "user_visitor": "string"})
+_SENDERS = ibis.schema({"sender": "string", "member": "string", "person": "string"})
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persons:
-    """The persons of several units: the units of each by the person's own, which is one of them. And the units that
-    each user has, by the stored hash of the user's id.
+    """The persons of several units: the units of each by the person's own, which is one of them. And by what else a
+    person is named in events: `user:<hash>` or a visitor, with the unit of its person where that is another.
 
     A unit is the id of a visitor that the edge has seen; every unit that is not among them is a person of its own.
     """
 
     units: Mapping[str, tuple[str, ...]]
-    users: Mapping[str, tuple[str, ...]]
+    names: Mapping[str, str]
 
     def name_persons(self, rows: ir.Table) -> ir.Table:
         """Rows that have a `unit`, with `person`: the unit of the person that it belongs to."""
@@ -37,10 +37,16 @@ class Persons:
         joined = rows.left_join(members, rows.unit == members.member)
         return joined.mutate(person=ibis.coalesce(joined.person, joined.unit)).drop("member")
 
-    def list_users(self) -> ir.Table:
-        """A row for every user and visitor of the same person: `user`, `user_visitor`."""
-        pairs = [{"user": user, "user_visitor": unit} for user, units in self.users.items() for unit in units]
-        return ibis.memtable(pairs, schema=_USERS)
+    def list_senders(self) -> ir.Table:
+        """Whom the sender of an event is of: a row for each `sender` (`user:<hash>` or a visitor) and each unit of the
+        same `person` (`member`). Senders that are not there are persons of their own."""
+        pairs = [*self.names.items(), *((unit, unit) for unit in self.units)]
+        rows = [
+            {"sender": sender, "member": member, "person": person}
+            for sender, person in pairs
+            for member in self.units.get(person, (person,))
+        ]
+        return ibis.memtable(rows, schema=_SENDERS)
 
 
 def read_persons(lake: Lake, guard: IdentityConfig, as_of_ms: int) -> Persons:
@@ -54,12 +60,9 @@ def read_persons(lake: Lake, guard: IdentityConfig, as_of_ms: int) -> Persons:
     for node in seen.tolist():
         nodes.setdefault(int(named[node]), []).append(node)
     units = {
-        person: tuple(graph.name(node) for node in sorted(each, key=graph.precedence)) for person, each in nodes.items()
+        graph.name(person): tuple(graph.name(node) for node in sorted(each, key=graph.precedence))
+        for person, each in nodes.items()
+        if len(each) > 1
     }
-    users = np.flatnonzero(~graph.is_visitor).tolist()
-    return Persons(
-        units={graph.name(person): each for person, each in units.items() if len(each) > 1},
-        users={
-            graph.name(user).removeprefix(USER): units[int(named[user])] for user in users if int(named[user]) in units
-        },
-    )
+    names = {graph.name(node): graph.name(person) for node, person in enumerate(named.tolist()) if person in nodes}
+    return Persons(units=units, names={name: person for name, person in names.items() if name != person})

@@ -76,6 +76,17 @@ def test_goals_alone_are_no_decisions(decisions: Decisions) -> None:
     assert decisions(goal(1)) == []
 
 
+@pytest.mark.parametrize(("clicked_ms", "reward"), [(10_000, 0.0), (60_000, 1.0)])
+def test_a_page_that_was_fetched_ahead_is_rewarded_from_when_it_was_shown(
+    decisions: Decisions, clicked_ms: int, reward: float
+) -> None:
+    ahead = exposure(1, page_view="p", is_shown=False)
+    shown: Event = {**goal(1, after_ms=30_000), "type": "shown", "event_id": "shown", "page_view": "p", "name": None}
+    never = exposure(2, page_view="q", is_shown=False)
+    [row] = decisions(ahead, shown, goal(1, after_ms=clicked_ms), never, goal(2))
+    assert (row["unit"], row["decided_ms"], row["reward"]) == ("visitor-1", NOON_MS, reward)
+
+
 def test_an_event_that_was_delivered_twice_counts_once(decisions: Decisions, lake: Lake) -> None:
     store(lake, [exposure(1), goal(1), exposure(2)], "first")
     store(lake, [goal(1), exposure(2)], "again")
@@ -93,6 +104,25 @@ def test_later_views_of_a_unit_in_the_same_epoch_are_no_decisions(decisions: Dec
     other_touchpoint = exposure(1, "x", event_id="fourth", touchpoint="pick")
     rows = decisions(second, exposure(1, "craft"), other_epoch, other_touchpoint, as_of_ms=CLOSED_MS + 2)
     assert [(row["variant"], row["decided_ms"]) for row in rows] == [("craft", NOON_MS), ("offer", NOON_MS + 2)]
+
+
+@pytest.mark.parametrize(("clicked", "reward"), [(1, 1.0), (2, 0.0)])
+def test_what_another_device_was_shown_instead_takes_its_own_rewards(
+    decisions: Decisions, clicked: int, reward: float
+) -> None:
+    shared = {"unit": "visitor-1", "epoch": "week 2900"}
+    here = exposure(1, "craft", **shared)
+    there = exposure(2, "offer", received_ms=NOON_MS + 5, **shared)
+    [row] = decisions(here, there, goal(clicked), as_of_ms=CLOSED_MS + 5)
+    assert (row["variant"], row["reward"]) == ("craft", reward)
+
+
+def test_another_ranking_of_a_slate_takes_its_own_rewards(decisions: Decisions) -> None:
+    shared = {"epoch": "week 2900"}
+    first = exposure(1, "craft", slate=["craft", "offer"], **shared)
+    again = exposure(1, "craft", event_id="again", received_ms=NOON_MS + 5, slate=["craft", "house"], **shared)
+    [row] = decisions(first, again, goal(1), as_of_ms=CLOSED_MS + 5)
+    assert row["reward"] == 0.0
 
 
 @pytest.mark.parametrize(

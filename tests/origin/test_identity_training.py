@@ -161,20 +161,41 @@ def test_conditions_on_profiles_have_profiles_to_read(lake: Lake, kv: KvClient) 
     assert again is not None and not Snapshot.from_text(again).header.has_profiles
 
 
-@pytest.mark.parametrize(("user", "rewards"), [("u", 1), ("nobody", 0)])
-def test_a_goal_that_names_a_user_only_rewards_what_the_person_saw_last_once(
-    personal: Config, lake: Lake, user: str, rewards: int
+def read_rewarded(config: Config, lake: Lake) -> list[tuple[str, str]]:
+    """The variant and unit of every rewarded decision, persons known."""
+    connection = ibis.duckdb.connect()
+    try:
+        senders = read_persons(lake, config.identity, NEXT_DAY_MS).list_senders()
+        table = read_decisions(connection, lake, {"hero": Goal("click", 1.0)}, NEXT_DAY_MS, senders)
+        rows = connection.to_pyarrow(table.filter(table.reward == 1.0).order_by("unit")).to_pylist()
+    finally:
+        connection.disconnect()
+    return [(row["variant"], row["unit"]) for row in rows]
+
+
+BY_USER = {"visitor": "", "source": "server"}
+
+
+@pytest.mark.parametrize(
+    ("reports", "rewarded"),
+    [
+        ([goal(1, user="u", **BY_USER)], [("offer", "visitor-2")]),
+        ([goal(1, user="nobody", **BY_USER)], []),
+        ([goal(1)], [("craft", "visitor-1")]),
+        ([goal(2)], [("offer", "visitor-2")]),
+        ([goal(4)], [("offer", "visitor-2")]),  # a device of theirs that has seen nothing
+        ([goal(4, after_ms=3)], [("craft", "visitor-1")]),
+        ([goal(3)], [("house", "visitor-3")]),
+        # The browser and a server report one purchase, which the server's clock puts elsewhere.
+        ([goal(1, after_ms=3), goal(1, user="u", **BY_USER)], [("craft", "visitor-1")]),
+    ],
+)
+def test_a_goal_rewards_once_what_its_visitor_or_else_the_person_saw_last_before_it(
+    personal: Config, lake: Lake, reports: list[Event], rewarded: list[tuple[str, str]]
 ) -> None:
     shown = [exposure(1, "craft"), exposure(2, "offer", received_ms=NOON_MS + 5), exposure(3, "house")]
     signed_in = [identify("visitor-1", "u", 1), identify("visitor-2", "u", 2), identify("visitor-3", "other", 3)]
-    reached = goal(1, visitor="", user=user, source="server")
-    model, people = train_on(personal, lake, [*shown, *signed_in, reached])
-    assert model.touchpoints["hero"].rewards == rewards
-    assert {person.unit: person.attributes["rewards"] for person in people if person.units[1:]} == {
-        "visitor-1": rewards
-    }
-    connection = ibis.duckdb.connect()
-    users = read_persons(lake, personal.identity, NEXT_DAY_MS).list_users()
-    table = read_decisions(connection, lake, {"hero": Goal("click", 1.0)}, NEXT_DAY_MS, users)
-    rewarded = table.filter(table.reward == 1.0).select("variant", "unit")
-    assert connection.to_pyarrow(rewarded).to_pylist() == [{"variant": "offer", "unit": "visitor-2"}] * rewards
+    signed_in.append(identify("visitor-4", "u", 4))
+    model, _ = train_on(personal, lake, [*shown, *signed_in, *reports])
+    assert read_rewarded(personal, lake) == rewarded
+    assert model.touchpoints["hero"].rewards == len(rewarded)
