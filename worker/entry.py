@@ -59,15 +59,18 @@ class OpenPage(NamedTuple):
 
 
 def _end_page(number: int, written: str, cause: str) -> Any:
-    """The page has ended, its client has left, or time is up: log the slots that were written.
+    """The page has ended, its client has left, or time is up: log the slots that were written since the last time.
 
     Returns the promise of what is sent, or None where there is nothing to send.
     """
-    page = _open_pages.pop(number)
+    page = _open_pages[number]
     if cause == "timer":
         _count("exposure_timer")
+    else:
+        del _open_pages[number]
     now_ms = page.view.request.now_ms
     events = page.view.events([int(slot) for slot in written.split(",") if slot])
+    page.view.crossing = None  # is told once
     lines = [fit_line(event_line(each), now_ms) for each in events]
     return _send(page.bindings.EVENTS, lines, now_ms, bucket=page.bindings.LAKE)
 
@@ -82,7 +85,7 @@ def _send(queue: Any, lines: list[str], now_ms: int, *, bucket: Any = None) -> A
     global _receipts  # noqa: PLW0603 - the isolate's one book
     if _receipts is None:
         _receipts = Receipts(os.urandom(8).hex())
-    messages = pack_messages(lines, _receipts, now_ms)
+    messages = pack_messages(lines, _receipts, now_ms, is_kept=bucket is None)
     if not messages:
         return None
     numbered = [part for each in messages for part in (each.number, each.text)]
@@ -150,6 +153,8 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         except Exception as error:  # noqa: BLE001 - the last resort: the page without us
             _count("request_failed", repr(error))
         try:
+            if urlsplit(request.url).path == intake.PATH:  # these are nobody else's to answer
+                return _answer(intake.FAILED.to_answer())
             return await self._pass_page(request)
         except Exception as error:  # noqa: BLE001 - there is no page to be had
             _count("upstream_failed", repr(error))
@@ -305,8 +310,10 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         except Exception as error:  # noqa: BLE001 - the sender keeps its events and is told so
             _count("intake_failed", repr(error))
             answer = intake.FAILED.to_answer()
-        headers = (*answer.headers, *admission.cors_headers(asked, snapshot))
-        return _intake_module().answer(answer.status, answer.text(), _join(headers))
+        else:
+            if answer.status >= 400:
+                _count("intake_refused", answer.text())
+        return _answer(answer, admission.cors_headers(asked, snapshot))
 
     async def _take_events(self, request: Any, asked: AskedPage, snapshot: Snapshot | None, now_ms: int) -> Answer:
         settings = self.settings
@@ -377,6 +384,10 @@ def _intake_module() -> Any:
     if _intake is None:
         _intake = import_from_javascript("worker/intake.mjs")
     return _intake
+
+
+def _answer(answer: Answer, headers: tuple[tuple[str, str], ...] = ()) -> Any:
+    return _intake_module().answer(answer.status, answer.text(), _join((*answer.headers, *headers)))
 
 
 def _describe(request: Any) -> AskedPage:

@@ -2,8 +2,9 @@
 
 With them the origin can balance its books. A gap in the numbers of an isolate's messages is what has not come, and the
 difference in `counted` says how many events that is. Where a later receipt calls the number void, the Queue refused
-that message: who sent its events was told to keep them; exposures, which nobody else keeps, are lost where the bucket
-has refused them as well. Nothing follows the last message of an isolate, so its loss would not be seen.
+that message: who sent its events was told to keep them. Exposures have no such sender: their message is void only where
+the bucket has refused it as well, and is then called lost. Nothing follows the last message of an isolate, so its loss
+would not be seen.
 """
 
 from __future__ import annotations
@@ -22,15 +23,18 @@ MOST_OPEN: Final = 10_000
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Receipt:
     """The receipt of one message: its number, the events and quarantined events in it, those in all the messages before
-    it, and the numbers of earlier messages that were refused, with their events each."""
+    it, whether somebody keeps them until they are accepted, and the numbers of earlier messages that were refused: with
+    their events each, and those of them that nobody keeps."""
 
     isolate: str
     number: int
     events: int
     quarantined: int
     counted: int
+    is_kept: bool
     void: tuple[int, ...]
     void_counted: tuple[int, ...]
+    void_lost: tuple[int, ...]
 
     def to_dict(self, now_ms: int) -> dict[str, object]:
         """The receipt as it is stored, among the events."""
@@ -54,6 +58,7 @@ class Receipt:
             "counted": self.counted,
             "void": self.void,
             "void_counted": self.void_counted,
+            "void_lost": self.void_lost,
         }
 
 
@@ -66,12 +71,13 @@ class Receipts:
     _counted: int = 0
     # Messages of which it is not known yet whether the Queue has them; a request that was cut off never says.
     _open: dict[int, Receipt] = field(default_factory=dict)
-    # Refused messages, with the events in each, of which no accepted message has told yet.
-    _void: dict[int, int] = field(default_factory=dict)
+    # The receipts of refused messages of which no accepted message has told yet.
+    _void: dict[int, Receipt] = field(default_factory=dict)
 
-    def issue(self, events: int, quarantined: int) -> Receipt:
-        """Number the next message. What becomes of it is to be told by `settle`."""
-        void = list(islice(self._void.items(), MOST_VOID))
+    def issue(self, events: int, quarantined: int, *, is_kept: bool = True) -> Receipt:
+        """Number the next message. What becomes of it is to be told by `settle`; where it is refused and nobody keeps
+        its events (not `is_kept`), they are lost."""
+        void = list(islice(self._void.values(), MOST_VOID))
         self._last += 1
         receipt = Receipt(
             isolate=self.isolate,
@@ -79,8 +85,10 @@ class Receipts:
             events=events,
             quarantined=quarantined,
             counted=self._counted,
-            void=tuple([number for number, _ in void]),
-            void_counted=tuple([count for _, count in void]),
+            is_kept=is_kept,
+            void=tuple([each.number for each in void]),
+            void_counted=tuple([each.events + each.quarantined for each in void]),
+            void_lost=tuple([each.number for each in void if not each.is_kept]),
         )
         self._counted += events + quarantined
         self._open[receipt.number] = receipt
@@ -96,4 +104,4 @@ class Receipts:
             for told in receipt.void:
                 self._void.pop(told, None)
         else:
-            self._void[number] = receipt.events + receipt.quarantined
+            self._void[number] = receipt

@@ -85,15 +85,16 @@ def quarantine_record(
     }
 
 
-def pack_messages(lines: Iterable[str], receipts: Receipts, now_ms: int) -> list[Message]:
+def pack_messages(lines: Iterable[str], receipts: Receipts, now_ms: int, *, is_kept: bool = True) -> list[Message]:
     """Pack lines that fit into as few queue messages as the size limit allows, each with its receipt.
 
-    The receipts are issued here: what becomes of each message is to be told to `receipts`.
+    The receipts are issued here: what becomes of each message is to be told to `receipts`. `is_kept` says whether
+    somebody keeps the events until they are accepted.
     """
     messages = []
     for part in _split(lines):
         events = sum(line[0] != "q" for line in part)
-        receipt = receipts.issue(events, len(part) - events)
+        receipt = receipts.issue(events, len(part) - events, is_kept=is_kept)
         text = "\n".join([*part, event_line(receipt.to_dict(now_ms))])
         messages.append(Message(number=receipt.number, text=text))
     return messages

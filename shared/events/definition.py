@@ -334,6 +334,7 @@ _TYPES: Final = (
             _filled("counted", _COUNT, "Events and quarantined events in all earlier messages of the isolate."),
             _filled("void", _WHOLES, "Numbers of earlier messages that the queue refused."),
             _filled("void_counted", _WHOLES, "Events and quarantined events in each of those."),
+            _filled("void_lost", _WHOLES, "Those of `void` whose events nobody keeps: they are lost."),
         ),
         senders=(),
     ),

@@ -122,6 +122,7 @@ def test_a_refused_message_is_void_and_its_events_come_with_the_next_try(world: 
     assert not {first, first + 1} & set(found)
     assert numbers(found[first + 2], "void") == [first, first + 1]
     assert numbers(found[first + 2], "void_counted") == [3, 3]
+    assert numbers(found[first + 2], "void_lost") == [], "the browser has them"
     assert numbers(last, "void") == []
     # What the gap holds is what was void, to the event.
     gap = int(str(found[first + 2]["counted"])) - int(str(before["counted"])) - count(before)
@@ -190,14 +191,16 @@ def test_exposures_go_round_a_queue_that_stays_shut(world: World, browser: Brows
     assert not numbers(last, "void")
 
 
-def test_exposures_that_nothing_takes_are_void(world: World, browser: Browser) -> None:
+def test_exposures_that_nothing_takes_are_void_and_lost(world: World, browser: Browser) -> None:
     await_receipt(world, browser)
     world.fail(EVENTS_send=FULL, LAKE_put={"error": "put: internal error"})
     before = world.edge.counted("queue_failed")
     world.browser().get("/")
     eventually(lambda: world.edge.counted("queue_failed") > before or None, "the failure counted")
     world.fail()
-    assert numbers(await_receipt(world, browser), "void_counted") == [2]
+    last = await_receipt(world, browser)
+    assert numbers(last, "void_counted") == [2]
+    assert numbers(last, "void_lost") == numbers(last, "void")
 
 
 def test_the_message_of_a_client_who_leaves_goes_out(world: World, browser: Browser) -> None:

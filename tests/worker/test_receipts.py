@@ -51,6 +51,21 @@ def test_a_refused_message_is_told_until_a_message_that_tells_it_was_accepted() 
     assert receipts.issue(1, 0).void == ()
 
 
+def test_what_nobody_keeps_is_told_as_lost_when_it_is_refused() -> None:
+    receipts = Receipts("a1")
+    exposures, batch, stored = (
+        receipts.issue(5, 0, is_kept=False),
+        receipts.issue(2, 0),
+        receipts.issue(1, 0, is_kept=False),
+    )
+    for each in (exposures, batch):
+        receipts.settle(each.number, is_accepted=False)
+    receipts.settle(stored.number, is_accepted=True)
+    told = receipts.issue(1, 0)
+    assert (told.void, told.void_counted, told.void_lost) == ((1, 2), (5, 2), (1,))
+    assert json.loads(json.dumps(told.to_dict(NOW_MS)))["void_lost"] == [1]
+
+
 def test_requests_that_interleave_both_tell_what_was_refused_before_them() -> None:
     receipts = Receipts("a1")
     receipts.settle(receipts.issue(1, 0).number, is_accepted=False)
@@ -83,21 +98,27 @@ def test_what_was_never_settled_is_forgotten_in_time() -> None:
     assert receipts.issue(1, 0).void == ()
 
 
-@given(
-    st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3), st.sampled_from(["ok", "refused", "lost"])), min_size=1)
-)
+FATES = st.sampled_from(["ok", "refused", "refused for good", "lost"])
+
+
+@given(st.lists(st.tuples(st.integers(0, 20), st.integers(0, 3), FATES), min_size=1))
 def test_the_books_balance_to_the_event(messages: list[tuple[int, int, str]]) -> None:
     receipts = Receipts("a1")
     sent, stored, lost = [], [], 0
+    refused: dict[int, str] = {}
     for events, quarantined, fate in [*messages, (1, 0, "ok"), (1, 0, "ok")]:
-        receipt = receipts.issue(events, quarantined)
+        receipt = receipts.issue(events, quarantined, is_kept=fate != "refused for good")
         sent.append(receipt)
-        receipts.settle(receipt.number, is_accepted=fate != "refused")
+        is_refused = fate.startswith("refused")
+        receipts.settle(receipt.number, is_accepted=not is_refused)
+        if is_refused:
+            refused[receipt.number] = fate
         if fate == "ok":
             stored.append(receipt)
         if fate == "lost":
             lost += events + quarantined
     told = {number for each in stored for number in each.void}
-    refused = {each.number for each, (_, _, fate) in zip(sent, messages, strict=False) if fate == "refused"}
-    if told >= refused:  # a lost message takes along what it had to tell
+    gone = {number for each in stored for number in each.void_lost}
+    assert gone == {number for number in told if refused[number] == "refused for good"}
+    if told >= set(refused):  # a lost message takes along what it had to tell
         assert audit(sent, stored) == lost
