@@ -98,10 +98,10 @@ const asHtml = { html: true };
 /**
  * The response with its slots written, the script in its head, and nothing else changed.
  *
- * `slots` are touchpoint and HTML in turn (undefined: the page's own content stays). When the document has ended, the
- * client has left, or the time is up, `ended(number, written, cause)` is called once, with the indices of the slots whose
- * handler ran, and what it returns is awaited. An exception in a handler would empty the body, so none leaves it;
- * `failed(reason, detail)` counts them.
+ * `slots` are touchpoint and HTML in turn (undefined: the page's own content stays). When the document has ended or the
+ * client has left, `ended(number, written, cause)` is called, with the indices of the slots whose handler ran, and what
+ * it returns is awaited; once before, with those until then, where the time is up ("timer"). An exception in a handler
+ * would empty the body, so none leaves it; `failed(reason, detail)` counts them.
  */
 export function writeSlots(ctx, request, response, number, timeoutMs, script, ended, failed, ...slots) {
   const written = new Set();
@@ -142,17 +142,22 @@ export function writeSlots(ctx, request, response, number, timeoutMs, script, en
     },
   });
   const rewritten = rewriter.transform(response); // raises for a charset that the runtime does not know
-  const timer = setTimeout(resolve, timeoutMs, "timer");
+  const report = async (cause) => {
+    const slots = [...written].join();
+    written.clear();
+    try {
+      await ended(number, slots, cause);
+    } catch (error) {
+      failed("queue_failed", String(error));
+    }
+  };
+  const timer = setTimeout(() => ctx.waitUntil(report("timer")), timeoutMs);
   if (request.signal.aborted) resolve("abort");
   else request.signal.addEventListener("abort", () => resolve("abort"));
   ctx.waitUntil(
-    over.then(async (cause) => {
+    over.then((cause) => {
       clearTimeout(timer);
-      try {
-        await ended(number, [...written].join(), cause);
-      } catch (error) {
-        failed("queue_failed", String(error));
-      }
+      return report(cause);
     }),
   );
   return rewritten;

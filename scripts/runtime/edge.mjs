@@ -49,7 +49,7 @@ const wrangler = readWrangler(path.join(root, "wrangler.toml"));
 const options = wrangler.workerOptions;
 const folder = path.resolve(root, settings.modules ?? "build/edge");
 const [bucket] = Object.keys(options.r2Buckets);
-const [queue] = Object.keys(options.queueConsumers);
+const [queue, dead] = Object.keys(options.queueConsumers);
 
 const worker = {
   ...options,
@@ -59,7 +59,10 @@ const worker = {
   compatibilityFlags: [...options.compatibilityFlags, "python_workers_development", "experimental"],
   bindings: { ...options.bindings, ...settings.vars },
   r2Buckets: { [bucket]: { ...options.r2Buckets[bucket], s3Credentials: settings.s3 } },
-  queueConsumers: { [queue]: { ...options.queueConsumers[queue], ...settings.queue } },
+  queueConsumers: {
+    [queue]: { ...options.queueConsumers[queue], retryDelay: 0, ...settings.queue },
+    [dead]: { ...options.queueConsumers[dead], retryDelay: 1, ...settings.dead },
+  },
 };
 if (settings.assets === false) delete worker.assets;
 if (settings.ratelimits !== undefined) worker.ratelimits = settings.ratelimits;

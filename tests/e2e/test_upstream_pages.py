@@ -17,7 +17,7 @@ import pytest
 
 from origin.config import Config
 from scripts.runtime.edge import run_edge
-from tests.e2e.world import World, make_world
+from tests.e2e.world import World, eventually, make_world
 
 SLOT = '<section data-usher="hero"><h1>Own</h1></section>'
 PAGE = f"<!doctype html><html><head><title>Käse</title></head><body>{SLOT}<p>ä &amp; ö</p></body></html>"
@@ -47,9 +47,9 @@ class Upstream(BaseHTTPRequestHandler):
             "unclosed": (200, f"<html><head><title>x</title><body>{SLOT}".encode(), {"content-type": "text/html"}),
             "headless": (200, SLOT.encode(), {"content-type": "text/html"}),
         }
-        if kind == "slow":
+        if kind in ("slow", "late"):
             with suppress(OSError):  # the client, and so the edge, may leave
-                self.send_slowly()
+                self.send_slowly(early="<p>" if kind == "slow" else "<section")
             self.close_connection = True
             return
         status, content, headers = answers[kind]
@@ -60,19 +60,20 @@ class Upstream(BaseHTTPRequestHandler):
         self.end_headers()
         self.wfile.write(content)
 
-    def send_slowly(self) -> None:
-        """The head and the slot at once, then a bit at a time, and the rest once `go_on` is set (or after 15 s)."""
+    def send_slowly(self, early: str) -> None:
+        """The page up to where `early` stands at once, then a bit at a time, and the rest once `go_on` is set (or after
+        15 s)."""
         self.send_response(200)
         self.send_header("content-type", HTML)
         self.send_header("transfer-encoding", "chunked")
         self.end_headers()
-        first, rest = PAGE.split("<p>")
+        first, rest = PAGE.split(early)
         self.send_chunk(first)
         for _ in range(75):
             if go_on.wait(0.2):
                 break
             self.send_chunk("<!-- still working -->")
-        self.send_chunk("<p>" + rest)
+        self.send_chunk(early + rest)
         self.wfile.write(b"0\r\n\r\n")
 
     def send_chunk(self, text: str) -> None:
@@ -248,3 +249,25 @@ def test_a_client_that_leaves_is_exposed_to_what_it_was_sent(site: World) -> Non
     go_on.set()
     assert event["touchpoint"] == "hero"
     assert time.monotonic() - started < 10, "by the abort, not by the timer"
+
+
+def test_a_slot_that_comes_when_time_is_up_is_an_exposure_all_the_same(site: World) -> None:
+    go_on.clear()
+    httpx.post(f"{site.edge.url}/_test/timer", content="100").raise_for_status()
+    connection = http.client.HTTPConnection(site.edge.url.removeprefix("http://"), timeout=20)
+    try:
+        connection.request("GET", "/?late", headers={"accept": "text/html"})
+        response = connection.getresponse()
+        early = b""
+        while b"</script>" not in early:
+            early += response.read1(4096)
+        eventually(lambda: site.edge.counted("exposure_timer") or None, "the timer counted")
+        go_on.set()
+        assert b"</section>" in response.read()
+    finally:
+        go_on.set()
+        connection.close()
+        httpx.post(f"{site.edge.url}/_test/forget").raise_for_status()
+    view = early.decode().partition('data-view="')[2].partition('"')[0]
+    [event] = site.events(lambda event: event["type"] == "exposure" and event["page_view"] == view)
+    assert event["touchpoint"] == "hero"

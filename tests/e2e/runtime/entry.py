@@ -4,7 +4,8 @@ Staged in place of `worker/entry.py`, which lies beside it. `POST /_test/vectors
 them here; `POST /_test/shares` decides many visitors by the Worker's code and answers how often each variant was
 served; `POST /_test/digest` decides many more and answers their digest; `POST /_test/json` parses a body as intake
 does. `POST /_test/faults` says which bindings fail from now on (after `spared` calls, `until` so many), `POST
-/_test/break` which function of the entry does, and `POST /_test/forget` makes the isolate as new.
+/_test/break` which function of the entry does, `POST /_test/timer` after how many milliseconds a page's exposures are
+logged at the latest, and `POST /_test/forget` makes the isolate as new.
 """
 
 from __future__ import annotations
@@ -134,6 +135,12 @@ def _break(name: str) -> object:
     return {}
 
 
+def _set_timer(body: str) -> object:
+    _broken["EXPOSURE_TIMER_MS"] = entry.EXPOSURE_TIMER_MS
+    entry.EXPOSURE_TIMER_MS = int(body)
+    return {}
+
+
 def _set_faults(body: str) -> object:
     _faults.clear()
     _asked.clear()
@@ -162,5 +169,6 @@ _TESTS: dict[str, Callable[[str], object]] = {
     "forget": _forget,
     "break": _break,
     "json": _read_json,
+    "timer": _set_timer,
     "asked": _count_asked,
 }
