@@ -21,6 +21,8 @@ from shared.uniform import uniforms
 
 # So many eligible sets within an epoch are remembered as drawn for; a visitor who flips between more is a rare one.
 MOST_EARLIER: Final = 8
+# What stands between the salt and a variant's name in the race for positions that are kept for other interests.
+INTEREST_RACE: Final = b"interest\x1f"
 
 
 @dataclass(slots=True)
@@ -227,7 +229,7 @@ def _rank(place: Touchpoint, distribution: Distribution, salt: bytes, drawn: lis
         place.slots,
         outside=distribution.outside,
         interest_positions=place.interest_slots,
-        interest_uniforms=uniforms(salt + b"interest\x1f", distribution.suffixes),
+        interest_uniforms=uniforms(salt + INTEREST_RACE, distribution.suffixes),
     )
 
 
