@@ -152,8 +152,6 @@ def _find_variants(name: str, plan: Plan | None) -> Iterator[_Variant]:
     elif name == "preference":
         for question, answers in plan.questions.items():
             yield _Variant(name=question, fields={"question": Literal[question], "answer": Literal[answers]})
-        if not plan.questions:
-            yield _Variant()
     else:
         unplanned = tuple(goal for goal in plan.goals if goal not in plan.events)
         if unplanned:

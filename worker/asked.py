@@ -6,8 +6,9 @@ from collections.abc import Callable, Iterable
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
+from shared.events import Plan
 from shared.records import AttributeSource
-from shared.session import Declared, Event, Left, Viewed, fold, is_over, remembers
+from shared.session import Declared, Left, Viewed, fold, is_over, remembers
 from shared.signing import PREVIEW_PARAMETER, Keys
 from shared.snapshot import Snapshot
 from worker.context import LONGEST, read_context, referral_of
@@ -49,8 +50,9 @@ def read_page_request(
     now_ms: int,
     random_bytes: Callable[[int], bytes],
 ) -> tuple[PageRequest | None, list[str]]:
-    """Return who asks for an observed page, and what is to be counted: a cookie that was not believed, and reports of
-    page views that the visitor's cookie does not know (`left_unknown`), as where tabs have overwritten each other.
+    """Return who asks for an observed page, and what is to be counted: a cookie that was not believed, reports of page
+    views that the visitor's cookie does not know (`left_unknown`), as where tabs have overwritten each other, and
+    declared preferences that the snapshot's plan does not know (`preference_refused`).
 
     None where nobody may be told apart: the browser sends Global Privacy Control, and the site honours it.
     """
@@ -60,9 +62,11 @@ def read_page_request(
     cookies = header("cookie")
     known, problem = read_visitor(cookies, keys)
     reports, unknown = _read_reports(cookies, known)
+    declared, is_refused = _read_declared(cookies, known, snapshot.header.plan)
     problems = ([problem] if problem is not None else []) + ["left_unknown"] * unknown
+    problems += ["preference_refused"] * is_refused
     viewed = _read_view(asked, snapshot, known, now_ms, f"{now_ms:x}-{random_bytes(8).hex()}")
-    visitor = continue_visit(known, reports, viewed, random_bytes)
+    visitor = continue_visit(known, [*reports, *declared], viewed, random_bytes)
     request = PageRequest(
         id=viewed.page_view,
         names=snapshot.touchpoints_on(asked.path),
@@ -79,15 +83,24 @@ def read_page_request(
     return request, problems
 
 
-def _read_reports(cookies: str, known: Visitor | None) -> tuple[list[Event], int]:
+def _read_reports(cookies: str, known: Visitor | None) -> tuple[list[Left], int]:
     """What the client has left for the visitor's state, and how many reports are of page views unknown to it."""
     left = read_left(cookies)
-    reports: list[Event] = [each for each in left if known is not None and remembers(known.session, each.page_view)]
-    unknown = len(left) - len(reports)
-    preferences = read_preferences(cookies)
-    if preferences is not None:
-        reports.append(Declared(preferences))
-    return reports, unknown
+    reports = [each for each in left if known is not None and remembers(known.session, each.page_view)]
+    return reports, len(left) - len(reports)
+
+
+def _read_declared(cookies: str, known: Visitor | None, plan: Plan) -> tuple[list[Declared], bool]:
+    """What the visitor has declared, where that is another than the state holds, and whether some was refused.
+
+    What the state holds may be of an earlier plan: what this one does not know goes.
+    """
+    held = known.session.preferences if known is not None else {}
+    declared, is_refused = read_preferences(cookies, plan)
+    if declared is None:
+        declared = {question: answer for question, answer in held.items() if plan.knows_answer(question, answer)}
+        is_refused = len(declared) < len(held)
+    return ([Declared(declared)] if declared != held else []), is_refused
 
 
 def _read_view(asked: AskedPage, snapshot: Snapshot, known: Visitor | None, now_ms: int, name: str) -> Viewed:

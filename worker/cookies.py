@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 from typing import Final
 
+from shared.events import Plan
 from shared.session import Left
 
 # The visitor, signed; written by the edge only.
@@ -31,14 +32,23 @@ def read_cookie(header: str | None, name: str) -> str | None:
     return None
 
 
-def read_preferences(header: str | None) -> dict[str, str] | None:
-    """Return what the visitor declared, answer by question: at most three, of letters, digits, `_` and `-`. None where
-    the client has left nothing, which says nothing about what was declared before."""
+def read_preferences(header: str | None, plan: Plan) -> tuple[dict[str, str] | None, bool]:
+    """Return what the visitor declared, answer by question, and whether something was refused: taken are answers that
+    the plan knows, three at most, of letters, digits, `_` and `-`. None where the client has left nothing, which says
+    nothing about what was declared before."""
     said = read_cookie(header, PREFERENCES_COOKIE)
     if said is None:
-        return None
-    pairs = [pair.partition(":") for pair in said.split(".")[:MOST_PREFERENCES]]
-    return {question: answer for question, _, answer in pairs if _WORD.fullmatch(question) and _WORD.fullmatch(answer)}
+        return None, False
+    declared: dict[str, str] = {}
+    is_refused = False
+    for pair in filter(None, said.split(".")):
+        question, _, answer = pair.partition(":")
+        is_word = _WORD.fullmatch(question) and _WORD.fullmatch(answer)
+        if is_word and len(declared) < MOST_PREFERENCES and plan.knows_answer(question, answer):
+            declared[question] = answer
+        else:
+            is_refused = True
+    return declared, is_refused
 
 
 def read_left(header: str | None) -> list[Left]:

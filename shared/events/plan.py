@@ -44,11 +44,15 @@ class PlannedEvent:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
     """What events may name: `goals` that are reached by events of their name, `events` of the site's own, and the
-    answers to each of its `questions` (empty: none is configured, and any may be answered)."""
+    answers to each of its `questions`."""
 
     goals: tuple[str, ...] = ()
     events: Mapping[str, PlannedEvent] = field(default_factory=dict)
     questions: Mapping[str, tuple[str, ...]] = field(default_factory=dict)
+
+    def knows_answer(self, question: str, answer: str) -> bool:
+        """Whether it is one of the answers to one of the questions."""
+        return answer in self.questions.get(question, ())
 
 
 def read_plan(header: Reader) -> Plan:

@@ -241,15 +241,16 @@ def _finish_custom(read: dict[str, Any], path: str, given: Given) -> None:
 
 
 def _finish_preference(read: dict[str, Any], path: str, given: Given) -> None:
-    question, answer = read["question"], read["answer"]
-    questions = given.plan.questions if given.plan is not None else {}
-    if not questions:
+    question, answer, plan = read["question"], read["answer"], given.plan
+    if plan is None:
         _refuse_sensitive(question, path, "question")
-    elif question not in questions:
-        problem = f"expected a configured question ({', '.join(questions)}), got {kind_of(question)}"
+    elif question not in plan.questions:
+        questions = ", ".join(plan.questions) or "none is configured"
+        problem = f"expected a configured question ({questions}), got {kind_of(question)}"
         raise InvalidEvent(place_of(path, "question"), problem, "unplanned")
-    elif answer not in questions[question]:
-        problem = f"expected an answer to {question} ({', '.join(questions[question])}), got {kind_of(answer)}"
+    elif not plan.knows_answer(question, answer):
+        answers = ", ".join(plan.questions[question])
+        problem = f"expected an answer to {question} ({answers}), got {kind_of(answer)}"
         raise InvalidEvent(place_of(path, "answer"), problem, "unplanned")
 
 

@@ -72,6 +72,11 @@ def test_a_plan_not_of_the_form_is_refused_with_its_place(change: dict[str, Any]
     assert str(raised.value) == message
 
 
+def test_the_plan_knows_its_questions_and_their_answers() -> None:
+    answers = [("topic", "coats"), ("topic", "hats"), ("colour", "coats"), ("coats", "topic")]
+    assert [PLAN.knows_answer(*each) for each in answers] == [True, False, False, False]
+
+
 def test_planned_properties_are_stored_each_of_its_type() -> None:
     stored = properties_of(plan="team", seats=3.0, price=9, yearly=False, addons=[])
     assert stored == {"plan": "team", "seats": 3, "price": 9.0, "yearly": False, "addons": []}

@@ -420,7 +420,7 @@ def test_without_the_keys_users_are_refused_with_what_to_set() -> None:
         assert "alice" not in message
 
 
-# Without a plan, and without questions
+# Without a plan
 
 
 def test_any_name_is_taken_where_nothing_is_published_yet_but_a_sensitive_one() -> None:
@@ -431,12 +431,6 @@ def test_any_name_is_taken_where_nothing_is_published_yet_but_a_sensitive_one() 
         assert (code, message) == ("sensitive", f"{key}: is on the sensitive list; do not send it")
 
 
-def test_any_question_is_taken_where_none_is_configured() -> None:
-    plan = Plan(goals=("order",))
-    assert read(event("preference", question="mood", answer="good"), plan=plan)["question"] == "mood"
-    assert refusal_of(event("preference", question="religion"), plan=plan)[0] == "sensitive"
-
-
 def test_where_nothing_is_configured_the_messages_say_so() -> None:
     assert refusal_of(event("goal"), plan=Plan()) == (
         "unplanned",
@@ -445,6 +439,10 @@ def test_where_nothing_is_configured_the_messages_say_so() -> None:
     assert refusal_of(event("custom"), plan=Plan()) == (
         "unplanned",
         "name: expected a planned event or a goal (none is configured), got the text 'trial_begun'",
+    )
+    assert refusal_of(event("preference"), plan=Plan()) == (
+        "unplanned",
+        "question: expected a configured question (none is configured), got the text 'topic'",
     )
 
 

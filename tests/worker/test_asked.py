@@ -1,5 +1,9 @@
 from __future__ import annotations
 
+import json
+import re
+from dataclasses import replace
+
 import pytest
 
 from shared.records import AttributeSource
@@ -10,8 +14,8 @@ from shared.snapshot import Snapshot
 from tests.asking import NOW_MS, place, publish_hero
 from worker.asked import HEADERS, AskedPage, header_names, read_page_request
 from worker.cookies import LEFT_COOKIE, PREFERENCES_COOKIE
-from worker.page_view import PageRequest
-from worker.visitor import Visitor, write_visitor
+from worker.page_view import PageRequest, PageView
+from worker.visitor import Visitor, read_visitor, write_visitor
 
 KEYS = read_keys("k:0123456789abcdef")
 SITE = publish_hero(
@@ -19,6 +23,7 @@ SITE = publish_hero(
     attributes=[{"attribute": "country", "source": "header", "name": "cf-ipcountry"}],
     pages={"hero": ["/", "/men"]},
     categories=[["men", ["/men*"]], ["pricing", ["/pricing"]]],
+    questions={"topic": ["coats", "shoes"], "size": ["xl"]},
 )
 SESSION = Session(
     started_ms=5, seen_ms=NOW_MS - 1_000, visits=2, views=3, referral="email", preferences={"topic": "coats"}
@@ -86,6 +91,41 @@ def test_a_known_visitor_goes_on_with_the_visit_and_where_it_came_from() -> None
 def test_what_the_client_holds_as_declared_replaces_what_the_state_holds(said: str, preferences: object) -> None:
     cookies = f"{PREFERENCES_COOKIE}={said}; {cookie_of(VISITOR)}"
     assert read_well(described(cookie=cookies)).session.preferences == preferences
+
+
+SECRETS = "religion:catholic.income:rich.hiv:yes"
+
+
+@pytest.mark.parametrize("known", ["", cookie_of(VISITOR)])
+@pytest.mark.parametrize(
+    ("said", "preferences"), [(SECRETS, {}), ("topic:catholic.size:xl", {"size": "xl"}), ("mood:good", {})]
+)
+def test_what_no_question_asks_reaches_neither_the_cookie_nor_an_exposure_and_is_counted(
+    known: str, said: str, preferences: dict[str, str]
+) -> None:
+    request, problems = read(described(cookie=f"{PREFERENCES_COOKIE}={said}; {known}"))
+    assert request is not None and problems == ["preference_refused"]
+    view = PageView(request, None)
+    assert read_visitor(cookie_of(view.visitor), KEYS)[0] == view.visitor
+    assert view.visitor.session.preferences == preferences
+    [exposure] = view.events([0])
+    assert exposure["session"]["preferences"] == preferences  # type: ignore[index]
+    assert not {"catholic", "rich", "hiv", "mood"} & set(re.findall(r"\w+", json.dumps(exposure)))
+
+
+def test_what_the_state_holds_of_an_earlier_plan_goes_and_is_counted_once() -> None:
+    session = replace(SESSION, preferences={"topic": "coats", "size": "xs", "religion": "catholic"})
+    request, problems = read(described(cookie=cookie_of(Visitor("v-1", "u-1", session))))
+    assert request is not None
+    assert (request.session.preferences, problems) == ({"topic": "coats"}, ["preference_refused"])
+    again = read_well(described(cookie=cookie_of(request.visitor)))
+    assert again.session.preferences == {"topic": "coats"}
+
+
+def test_where_no_question_is_asked_nothing_is_declared() -> None:
+    request, problems = read(described(cookie=f"{PREFERENCES_COOKIE}=topic:coats"), publish_hero(place("a", "b")))
+    assert request is not None
+    assert (request.session.preferences, problems) == ({}, ["preference_refused"])
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import pytest
 
+from shared.events import Plan
 from shared.session import Left
 from worker.cookies import (
     COOKIE,
@@ -67,33 +68,54 @@ def test_the_upstream_sees_none_of_our_cookies(header: str, left: str) -> None:
     assert without_ours(header) == left
 
 
+LONG = ("q" * 40, "a" * 40)
+PLAN = Plan(
+    questions={
+        "topic": ("coats", "hats", "a b", "<script>"),
+        "size": ("XL_2",),
+        "kind-of": ("a-b",),
+        "fourth": ("d",),
+        "tópic": ("a",),
+        LONG[0]: (LONG[1], f"{LONG[1]}a"),
+    }
+)
+
+
 @pytest.mark.parametrize(
-    ("said", "preferences"),
+    ("said", "preferences", "is_refused"),
     [
-        ("topic:coats", {"topic": "coats"}),
-        ("topic:coats.size:XL_2.kind-of:a-b", {"topic": "coats", "size": "XL_2", "kind-of": "a-b"}),
-        ("a:1.b:2.c:3.d:4", {"a": "1", "b": "2", "c": "3"}),
-        ("topic:coats.topic:hats", {"topic": "hats"}),
-        ("topic", {}),
-        ("topic:", {}),
-        (":coats", {}),
-        ("topic:a:b", {}),
-        ("topic:a b", {}),
-        ("tópic:a.x:y", {"x": "y"}),
-        ("topic:<script>.x:y", {"x": "y"}),
-        (f"{'q' * 40}:{'a' * 40}", {"q" * 40: "a" * 40}),
-        (f"{'q' * 41}:a.x:{'a' * 41}", {}),
-        ("..", {}),
-        ("", {}),
+        ("topic:coats", {"topic": "coats"}, False),
+        ("topic:coats.size:XL_2.kind-of:a-b", {"topic": "coats", "size": "XL_2", "kind-of": "a-b"}, False),
+        ("topic:coats.size:XL_2.kind-of:a-b.fourth:d", {"topic": "coats", "size": "XL_2", "kind-of": "a-b"}, True),
+        ("topic:coats.topic:hats", {"topic": "hats"}, False),
+        ("religion:catholic.income:rich.hiv:yes", {}, True),
+        ("religion:catholic.topic:coats", {"topic": "coats"}, True),
+        ("topic:catholic", {}, True),
+        ("size:coats", {}, True),
+        ("topic", {}, True),
+        ("topic:", {}, True),
+        (":coats", {}, True),
+        ("topic:coats:b", {}, True),
+        ("topic:a b", {}, True),
+        ("tópic:a.topic:coats", {"topic": "coats"}, True),
+        ("topic:<script>.topic:coats", {"topic": "coats"}, True),
+        (":".join(LONG), {LONG[0]: LONG[1]}, False),
+        (f"{':'.join(LONG)}a", {}, True),
+        ("..", {}, False),
+        ("", {}, False),
     ],
 )
-def test_what_the_visitor_declared_is_read_in_part_or_whole(said: str, preferences: dict[str, str]) -> None:
-    assert read_preferences(f"a=1; {PREFERENCES_COOKIE}={said}; b=2") == preferences
+def test_only_what_the_plan_asks_is_taken_from_what_the_visitor_declared(
+    said: str, preferences: dict[str, str], is_refused: bool
+) -> None:
+    header = f"a=1; {PREFERENCES_COOKIE}={said}; b=2"
+    assert read_preferences(header, PLAN) == (preferences, is_refused)
+    assert read_preferences(header, Plan()) == ({}, bool(said.strip(".")))
 
 
 @pytest.mark.parametrize("header", [None, "", "a=1", "usher-saidx=topic:coats"])
 def test_a_client_that_has_left_nothing_says_nothing_about_preferences(header: str | None) -> None:
-    assert read_preferences(header) is None
+    assert read_preferences(header, PLAN) == (None, False)
 
 
 VIEW = "19a8b3c4d5e-0123456789abcdef"
