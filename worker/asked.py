@@ -15,7 +15,7 @@ from worker.context import LONGEST, read_context, referral_of
 from worker.cookies import read_left, read_preferences
 from worker.page_view import PageRequest
 from worker.plan import read_preview
-from worker.visitor import Visitor, continue_visit, read_visitor
+from worker.visitor import ID_END, Visitor, continue_visit, read_visitor
 
 HEADERS: Final = (
     "accept", "accept-language", "cookie", "referer", "sec-gpc", "sec-purpose", "upgrade", "user-agent",
@@ -50,8 +50,8 @@ def read_page_request(
     now_ms: int,
     random_bytes: Callable[[int], bytes],
 ) -> tuple[PageRequest | None, list[str]]:
-    """Return who asks for an observed page, and what is to be counted: a cookie that was not believed, reports of page
-    views that the visitor's cookie does not know (`left_unknown`), as where tabs have overwritten each other, and
+    """Return who asks for an observed page, and what is to be counted: a cookie that was not believed; page views whose
+    first report the visitor's cookie does not know (`left_unknown`), as where tabs have overwritten each other; and
     declared preferences that the snapshot's plan does not know (`preference_refused`).
 
     None where nobody may be told apart: the browser sends Global Privacy Control, and the site honours it.
@@ -61,12 +61,14 @@ def read_page_request(
         return None, []
     cookies = header("cookie")
     known, problem = read_visitor(cookies, keys)
-    reports, unknown = _read_reports(cookies, known)
+    left = read_left(cookies)
+    reports, unknown = _sort_reports(left, known)
     declared, is_refused = _read_declared(cookies, known, snapshot.header.plan)
     problems = ([problem] if problem is not None else []) + ["left_unknown"] * unknown
     problems += ["preference_refused"] * is_refused
     viewed = _read_view(asked, snapshot, known, now_ms, f"{now_ms:x}-{random_bytes(8).hex()}")
-    visitor = continue_visit(known, [*reports, *declared], viewed, random_bytes)
+    reported = tuple([each.page_view[-ID_END:] for each in left])
+    visitor = continue_visit(known, [*reports, *declared], viewed, random_bytes, reported)
     request = PageRequest(
         id=viewed.page_view,
         names=snapshot.touchpoints_on(asked.path),
@@ -83,11 +85,14 @@ def read_page_request(
     return request, problems
 
 
-def _read_reports(cookies: str, known: Visitor | None) -> tuple[list[Left], int]:
-    """What the client has left for the visitor's state, and how many reports are of page views unknown to it."""
-    left = read_left(cookies)
-    reports = [each for each in left if known is not None and remembers(known.session, each.page_view)]
-    return reports, len(left) - len(reports)
+def _sort_reports(left: list[Left], known: Visitor | None) -> tuple[list[Left], int]:
+    """Those of the client's reports that the visitor's state can fold, and how many page views it has reported now for
+    the first time and the state does not know. Where there is no state, or none that is believed, nothing is lost."""
+    if known is None:
+        return [], 0
+    reports = [each for each in left if remembers(known.session, each.page_view)]
+    unknown = [each for each in left if each not in reports and each.page_view[-ID_END:] not in known.reported]
+    return reports, len(unknown)
 
 
 def _read_declared(cookies: str, known: Visitor | None, plan: Plan) -> tuple[list[Declared], bool]:

@@ -74,7 +74,7 @@ class PageView:
                 unit_before=visitor.unit,
                 unit=unit,
             )
-            visitor = Visitor(visitor.id, unit, visitor.session)
+            visitor = Visitor(visitor.id, unit, visitor.session, (), visitor.reported)
         elif profile is not None and profile.header.unit != unit:
             profile = None
         situation = situate(unit, request.snapshot, profile, session, request.context, request.now_ms)

@@ -21,19 +21,26 @@ MAX_AGE_S: Final = 400 * 86_400  # the longest that browsers keep a cookie
 ATTRIBUTES: Final = f"; Path=/; Max-Age={MAX_AGE_S}; Secure; HttpOnly; SameSite=Lax"
 # Browsers keep cookies of up to 4,096 bytes, name and attributes included.
 MAX_COOKIE: Final = 4_095
+# How the last part begins where the client had reported page views. It stands where versions without it expect a
+# decision, and pass over what they cannot read.
+_REPORTED: Final = "?"
+# How much of a page view's id tells it apart from the few others.
+ID_END: Final = 6
 # What stands around the key's id and the text in a written cookie: two dots and a signature of 22 characters as well.
 _AROUND: Final = len(f"{COOKIE}=") + 24 + len(ATTRIBUTES)
 
 
 @dataclass(slots=True)
 class Visitor:
-    """One browser: its id, the unit its decisions are made for, the state of its visit, and the decisions that are
-    frozen. Nobody changes it; frozen it would be slow to make."""
+    """One browser: its id, the unit its decisions are made for, the state of its visit, the decisions that are frozen,
+    and the ends of the ids of the page views that its client had reported with the last request. Nobody changes it;
+    frozen it would be slow to make."""
 
     id: str
     unit: str
     session: Session
     frozen: tuple[Frozen, ...] = ()
+    reported: tuple[str, ...] = ()
 
     @property
     def session_ms(self) -> int:
@@ -60,7 +67,8 @@ def read_visitor(header: str | None, keys: Keys) -> tuple[Visitor | None, str | 
             session = _session_before(numbers, referral)
         else:
             return None, "visitor_cookie_unknown_version"
-        return Visitor(name, unit, session, read_decisions(decisions, session.started_ms)), None
+        reported = decisions.pop()[1:].split("~") if decisions[-1].startswith(_REPORTED) else ()
+        return Visitor(name, unit, session, read_decisions(decisions, session.started_ms), tuple(reported)), None
     except (ValueError, IndexError):
         return None, "visitor_cookie_unknown_version"
 
@@ -73,22 +81,27 @@ def _session_before(numbers: list[str], referral: str) -> Session:
 
 
 def continue_visit(
-    visitor: Visitor | None, reports: Iterable[Event], viewed: Viewed, random_bytes: Callable[[int], bytes]
+    visitor: Visitor | None,
+    reports: Iterable[Event],
+    viewed: Viewed,
+    random_bytes: Callable[[int], bytes],
+    reported: tuple[str, ...] = (),
 ) -> Visitor:
-    """Return the visitor as of this page view, a new one where there was none. `reports` is what the client left."""
+    """Return the visitor as of this page view, a new one where there was none. `reports` is what the client left for
+    the state, `reported` names all page views that it reported."""
     if visitor is None:
         name = urlsafe_b64encode(random_bytes(16)).decode().rstrip("=")
         session = start(viewed)
         for report in reports:
             session = fold(session, report)
-        return Visitor(name, name, session)
+        return Visitor(name, name, session, (), reported)
     session = visitor.session
     for report in reports:
         session = fold(session, report)
     frozen = visitor.frozen
     if frozen and is_over(session, viewed.at_ms):
         frozen = drop_ended(frozen, viewed.at_ms)
-    return Visitor(visitor.id, visitor.unit, fold(session, viewed), frozen)
+    return Visitor(visitor.id, visitor.unit, fold(session, viewed), frozen, reported)
 
 
 def remember(visitor: Visitor, decisions: Iterable[Decision]) -> Visitor:
@@ -108,8 +121,9 @@ def write_visitor(visitor: Visitor, keys: Keys) -> tuple[str, str | None]:
     """Return the Set-Cookie value that keeps the visitor, and `cookie_full` where it could not hold a trace of every
     decision."""
     head = f"{VERSION}!{visitor.id}!{visitor.unit}!{write_session(visitor.session)}!"
+    tail = f"!{_REPORTED}{'~'.join(visitor.reported)}" if visitor.reported else ""
     decisions, lost = "", 0
     if visitor.frozen:
-        room = MAX_COOKIE - _AROUND - len(next(iter(keys))) - len(head)
+        room = MAX_COOKIE - _AROUND - len(next(iter(keys))) - len(head) - len(tail)
         decisions, lost = pack_decisions(visitor.frozen, visitor.session_ms, room)
-    return f"{COOKIE}={sign(keys, PURPOSE, head + decisions)}{ATTRIBUTES}", "cookie_full" if lost else None
+    return f"{COOKIE}={sign(keys, PURPOSE, head + decisions + tail)}{ATTRIBUTES}", "cookie_full" if lost else None

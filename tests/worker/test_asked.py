@@ -11,7 +11,7 @@ from shared.session import Session, Viewed, fold, start
 from shared.session.fold import DAY_MS
 from shared.signing import PREVIEW_PARAMETER, PREVIEW_PURPOSE, read_keys, sign
 from shared.snapshot import Snapshot
-from tests.asking import NOW_MS, place, publish_hero
+from tests.asking import NOW_MS, place, profile_of, publish_hero
 from worker.asked import HEADERS, AskedPage, header_names, read_page_request
 from worker.cookies import LEFT_COOKIE, PREFERENCES_COOKIE
 from worker.page_view import PageRequest, PageView
@@ -168,10 +168,61 @@ def test_reports_of_pages_that_the_cookie_does_not_know_are_counted(left: str, u
     assert read(described(cookie=f"{LEFT_COOKIE}={left}; {cookie}"))[1] == ["left_unknown"] * unknown
 
 
-def test_a_report_without_the_cookie_that_would_know_it_is_counted() -> None:
-    request, problems = read(described(cookie=f"{LEFT_COOKIE}=18bcf-00000000000000a1.95.40"))
-    assert request is not None
-    assert (request.session.engaged_s, problems) == (0, ["left_unknown"])
+LOST, NEXT = "18bcf-00000000000000b1", "18bcf-00000000000000b2"
+
+
+def walk(cookie: str, *left: str) -> list[list[str]]:
+    """What is counted when documents are asked for one after the other, with what the client has left by each."""
+    counted = []
+    for each in left:
+        request, problems = read(described(cookie=f"{LEFT_COOKIE}={each}; {cookie}"))
+        assert request is not None
+        counted.append(problems)
+        cookie = cookie_of(PageView(request, None).visitor)
+    return counted
+
+
+def test_a_lost_view_is_counted_once_however_long_the_client_keeps_its_report() -> None:
+    known = "18bcf-00000000000000a1.10.4"
+    counted = walk(
+        cookie_of(reading()),
+        f"{known}~{LOST}.10.4",
+        f"{known}~{LOST}.10.4",
+        f"{LOST}.95.40~{known}",
+        f"{LOST}.95.40~{known}~{NEXT}.1.1",
+        f"{LOST}.95.40~{NEXT}.1.1",
+    )
+    assert counted == [["left_unknown"], [], [], ["left_unknown"], []]
+
+
+def test_a_view_that_was_folded_and_is_forgotten_since_is_not_lost() -> None:
+    cookie, ids = cookie_of(reading()), iter(range(2, 100))
+    for _ in range(9):
+        cookies = f"{LEFT_COOKIE}=18bcf-00000000000000a1.10.4; {cookie}"
+        request, problems = read_page_request(
+            described(cookie=cookies), SITE, KEYS, NOW_MS, lambda count: bytes([next(ids)]) * count
+        )
+        assert request is not None
+        assert (request.session.engaged_s, problems) == (4, [])
+        remembered, cookie = request.session.remembered, cookie_of(request.visitor)
+    assert "0000a1" not in remembered
+
+
+@pytest.mark.parametrize(
+    ("cookie", "problems"), [("", []), (cookie_of(VISITOR).replace("u-1", "u-2"), ["visitor_cookie_forged"])]
+)
+def test_where_no_cookie_is_believed_nothing_is_lost_between_tabs(cookie: str, problems: list[str]) -> None:
+    left = f"18bcf-00000000000000a1.95.40~{LOST}.1.1~{NEXT}.1.1"
+    assert walk(cookie, left, left, f"{left}~x") == [problems, [], []]
+
+
+def test_what_a_visitor_has_reported_stays_known_when_another_unit_is_taken_over() -> None:
+    cookies = f"{LEFT_COOKIE}={LOST}.1.1; {cookie_of(Visitor('v-1', 'u-1', start(Viewed(5, 'a', 'men'))))}"
+    request, problems = read(described(cookie=cookies))
+    assert request is not None and problems == ["left_unknown"]
+    view = PageView(request, profile_of(unit="u-2"))
+    assert view.crossing is not None
+    assert walk(cookie_of(view.visitor), f"{LOST}.1.1") == [[]]
 
 
 def test_what_was_left_days_ago_counts_for_the_visit_before() -> None:

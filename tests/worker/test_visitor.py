@@ -11,6 +11,7 @@ from shared.session.fold import DAY_MS, SESSION_IDLE_MS
 from shared.signing import Keys, read_keys, sign
 from tests.asking import ask, frozen_of, place, publish_hero
 from worker.cookies import COOKIE
+from worker.kept import read_decisions
 from worker.visitor import (
     MAX_AGE_S,
     PURPOSE,
@@ -54,6 +55,16 @@ def test_a_visitor_survives_the_cookie() -> None:
     assert cookie_of(VISITOR).partition("=")[2].split(".", 1)[1].startswith(OUTLINE)
     assert read_visitor(f"other=1; {cookie_of(VISITOR)}; more=2", KEYS) == (VISITOR, None)
     assert VISITOR.session_ms == T_MS
+
+
+def test_what_the_client_had_reported_survives_the_cookie_beside_decisions_or_without() -> None:
+    visitor = replace(VISITOR, reported=("00001a", "_-_-_-", "b"))
+    assert read_visitor(cookie_of(visitor), KEYS) == (visitor, None)
+    assert f"{OUTLINE}!?00001a~_-_-_-~b." in cookie_of(visitor)
+    decided = remember(visitor, [ask(publish_hero(place("a", "b")))])
+    assert read_visitor(cookie_of(decided), KEYS) == (decided, None)
+    # Versions that do not know of it read all parts as decisions.
+    assert read_decisions(["v1", "?00001a~_-_-_-~b"], T_MS) == ()
 
 
 def test_the_cookie_is_first_party_secure_and_out_of_reach_of_scripts() -> None:
