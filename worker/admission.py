@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import hmac
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Final
 
@@ -37,6 +37,9 @@ VISITOR_LIMIT: Final = "VISITOR_LIMIT"
 ADDRESS_LIMIT: Final = "ADDRESS_LIMIT"
 LIMIT_PERIOD_S: Final = 10
 _BEARER: Final = "bearer "
+# An IPv6 address has eight groups of 16 bits; the first four name its network.
+_IPV6_GROUPS: Final = 8
+_NETWORK_GROUPS: Final = 4
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -114,6 +117,19 @@ def limited(binding: str) -> Refusal:
     return Refusal(status=429, code=code, remedy=remedy, retry_after_s=LIMIT_PERIOD_S)
 
 
+def network_of(address: str) -> str:
+    """The network that counts as one sender: of an IPv6 address its first 64 bits, within which a host may take any
+    address it likes; an IPv4 address, also where it is written within an IPv6 one, is its own."""
+    if ":" not in address or "." in address:
+        return address.rpartition(":")[2]
+    head, gap, tail = address.lower().partition("::")
+    groups = head.split(":") if head else []
+    if gap:
+        behind = tail.split(":") if tail else []
+        groups += ["0"] * (_IPV6_GROUPS - len(groups) - len(behind)) + behind
+    return ":".join([group.lstrip("0") or "0" for group in groups[:_NETWORK_GROUPS]]) + "::/64"
+
+
 _NO_POST: Final = Refusal(status=405, code="method", remedy="send a POST request", headers=(("allow", METHODS),))
 _NO_KEYS: Final = Refusal(status=503, code="no_keys", remedy="keep the events and send them later", retry_after_s=60)
 _NOT_READY: Final = Refusal(status=503, code="not_ready", remedy="keep the events and send them later", retry_after_s=1)
@@ -155,9 +171,9 @@ def _read_sender(
         return _NO_KEYS
     if asked.header("sec-gpc") == "1" and (snapshot is None or snapshot.header.honour_gpc):
         return Answer(status=204, body=None)
-    visitor, _ = read_visitor(asked.header("cookie"), keys)
+    visitor, problem = read_visitor(asked.header("cookie"), keys)
     if visitor is None:
-        return _NO_VISITOR
+        return replace(_NO_VISITOR.to_answer(), problem=problem)
     address = asked.header("cf-connecting-ip")
     return Sender(
         source=BROWSER,
@@ -165,7 +181,7 @@ def _read_sender(
         session_ms=visitor.session_ms,
         user_agent=asked.header("user-agent")[:LONGEST],
         allowance=ALLOWANCES[BROWSER],
-        limits={VISITOR_LIMIT: visitor.id, **({ADDRESS_LIMIT: address} if address else {})},
+        limits={VISITOR_LIMIT: visitor.id, **({ADDRESS_LIMIT: network_of(address)} if address else {})},
     )
 
 

@@ -9,11 +9,13 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Answer:
-    """A response: its status, its JSON body (None: without one), and headers of its own by their names."""
+    """A response: its status, its JSON body (None: without one), headers of its own by their names, and the reason that
+    is to be counted (None: there is nothing to count)."""
 
     status: int
     body: Mapping[str, object] | None
     headers: tuple[tuple[str, str], ...] = ()
+    problem: str | None = None
 
     def text(self) -> str:
         """The body as it is sent."""

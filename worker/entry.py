@@ -319,6 +319,8 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         settings = self.settings
         sender = admission.admit(asked, snapshot, self._read_keys(), settings.tokens)
         if isinstance(sender, Answer):
+            if sender.problem is not None:
+                _count(sender.problem)
             return sender
         most, limits = sender.allowance.bytes, _join(sender.limits.items())
         received = await _intake_module().receive(self.bindings, request, most, limits, _count_proxy)

@@ -1,17 +1,19 @@
 from __future__ import annotations
 
 from dataclasses import replace
+from ipaddress import IPv6Address, IPv6Network
 
 import pytest
 
 from shared.session import Session
-from shared.signing import read_keys
+from shared.signing import read_keys, sign
 from shared.snapshot import Snapshot
 from tests.asking import place, publish_hero
 from worker.admission import ALLOWANCES, HEADERS, Sender, admit, cors_headers, too_large
 from worker.answers import Answer
 from worker.asked import AskedPage
-from worker.visitor import Visitor, write_visitor
+from worker.cookies import COOKIE as NAME
+from worker.visitor import PURPOSE, Visitor, write_visitor
 
 KEYS = read_keys("k:0123456789abcdef")
 TOKENS = read_keys("crm:crm-crm-crm-crm-1,shop:shop-shop-shop-shop-2")
@@ -93,9 +95,23 @@ def test_a_server_needs_no_keys_of_cookies() -> None:
     assert (answer.status, answer.headers) == (503, (("retry-after", "60"),))
 
 
-@pytest.mark.parametrize("cookie", ["", "a=1", COOKIE[:-1] + "~", COOKIE.replace("u-1", "u-2")])
-def test_a_browser_without_a_valid_cookie_is_refused(cookie: str) -> None:
+@pytest.mark.parametrize(
+    ("cookie", "problem"),
+    [
+        ("", None),
+        ("a=1", None),
+        (COOKIE[:-1] + "~", "visitor_cookie_forged"),
+        (COOKIE.replace("u-1", "u-2"), "visitor_cookie_forged"),
+        (f"{NAME}={sign(KEYS, PURPOSE, '4!v-1')}", "visitor_cookie_unknown_version"),
+    ],
+)
+def test_a_browser_without_a_valid_cookie_is_refused_and_a_cookie_that_is_not_believed_counted(
+    cookie: str, problem: str | None
+) -> None:
     assert refused(**{**BROWSER, "cookie": cookie}) == (401, "no_visitor")
+    answer = admitted(**{**BROWSER, "cookie": cookie})
+    assert isinstance(answer, Answer)
+    assert answer.problem == problem
 
 
 @pytest.mark.parametrize(("site", "status"), [(SITE, 204), (None, 204)])
@@ -207,6 +223,29 @@ def test_a_body_that_says_it_is_too_large_is_refused_unread(sender: dict[str, st
     for length in (str(allowance.bytes + 1), "9" * 300):
         assert admitted(**{**sender, "content_length": length}) == too_large(allowance).to_answer()
     assert too_large(allowance).remedy == f"send at most {allowance.bytes} bytes a request"
+
+
+@pytest.mark.parametrize(
+    ("address", "network"),
+    [
+        ("203.0.113.9", "203.0.113.9"),
+        ("::ffff:203.0.113.9", "203.0.113.9"),
+        ("2001:db8:12:34:5678:9abc:def0:1", "2001:db8:12:34::/64"),
+        ("2001:DB8:12:34::1", "2001:db8:12:34::/64"),
+        ("2001:0db8:0012:0034::", "2001:db8:12:34::/64"),
+        ("2001:db8::1", "2001:db8:0:0::/64"),
+        ("2001:db8::7:5678:9abc:def0:1", "2001:db8:0:7::/64"),
+        ("::1", "0:0:0:0::/64"),
+        ("::", "0:0:0:0::/64"),
+        ("::9:8:7:6:5:4:3", "0:9:8:7::/64"),
+    ],
+)
+def test_a_host_that_takes_another_address_of_its_network_is_limited_as_the_same(address: str, network: str) -> None:
+    sender = admitted(**{**BROWSER, "cf_connecting_ip": address})
+    assert isinstance(sender, Sender)
+    assert sender.limits == {"VISITOR_LIMIT": "v-1", "ADDRESS_LIMIT": network}
+    if ":" in network:
+        assert IPv6Address(address) in IPv6Network(network)
 
 
 def test_without_an_address_the_visitor_is_limited_alone() -> None:
