@@ -7,13 +7,15 @@ plan is given, sensitive names. The published schema is theirs.
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from functools import reduce
+from functools import partial, reduce
 from operator import or_
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import (
+    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -196,9 +198,8 @@ def _make_object(name: str, annotations: Mapping[str, Any], required: tuple[str,
 def _annotate(kind: Kind) -> Any:
     """The type of values of a kind, with their bounds."""
     match kind:
-        case Text(shortest=shortest, longest=longest, pattern=pattern):
-            allowed = None if pattern is None else f"^(?:{pattern.pattern})$"
-            return Annotated[str, StringConstraints(min_length=shortest or None, max_length=longest, pattern=allowed)]
+        case Text():
+            return _annotate_text(kind)
         case Link(longest=longest):
             return Annotated[str, StringConstraints(max_length=longest)]
         case Choice(options=options):
@@ -219,6 +220,22 @@ def _annotate(kind: Kind) -> Any:
             value = reduce(or_, map(_annotate, PROPERTY_KINDS.values()))
             return Annotated[dict[name, value | None], Field(max_length=most)]  # type: ignore[valid-type]
     raise TypeError(f"{kind} is never sent")
+
+
+def _annotate_text(kind: Text) -> Any:
+    allowed = None if kind.pattern is None else f"^(?:{kind.pattern.pattern})$"
+    bounds = StringConstraints(min_length=kind.shortest or None, max_length=kind.longest, pattern=allowed)
+    if kind.reserved is None:
+        return Annotated[str, bounds]
+    begins = {"not": {"pattern": f"^(?:{kind.reserved.pattern})"}}
+    refuse = AfterValidator(partial(_refuse_reserved, kind.reserved))
+    return Annotated[str, bounds, refuse, Field(json_schema_extra=begins)]  # type: ignore[arg-type]  # it is JSON
+
+
+def _refuse_reserved(reserved: re.Pattern[str], value: str) -> str:
+    if reserved.match(value):
+        raise ValueError("is reserved for the edge")
+    return value
 
 
 def _make_whole(value: object) -> object:

@@ -327,8 +327,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         word, _, text = received.partition("\n")
         if word != "text":
             return intake.refuse_body(word, text, sender.allowance).to_answer()
-        plan = snapshot.header.plan if snapshot is not None else None
-        batch = intake.read_batch(text, intake.know(sender, settings, plan, now_ms), sender.allowance)
+        batch = intake.read_batch(text, intake.know(sender, settings, snapshot, now_ms), sender.allowance)
         if isinstance(batch, Refusal):
             return batch.to_answer()
         sending = _send(self.bindings.EVENTS, batch.lines(), now_ms)

@@ -7,8 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.errors import InvalidEvent
-from shared.events import LATEST_MS, Given, Plan, read_event, redact
+from shared.events import LATEST_MS, Given, read_event, redact
 from shared.parse import Reader, load_json
+from shared.snapshot import Snapshot
 from worker.admission import Allowance, Sender, limited, too_large
 from worker.answers import Answer, Refusal
 from worker.settings import Settings
@@ -61,7 +62,7 @@ FAILED: Final = Refusal(
 )
 
 
-def know(sender: Sender, settings: Settings, plan: Plan | None, now_ms: int) -> Given:
+def know(sender: Sender, settings: Settings, snapshot: Snapshot | None, now_ms: int) -> Given:
     """What the edge knows of a batch before it has read it; when it was sent, the batch itself says."""
     return Given(
         source=sender.source,
@@ -70,9 +71,10 @@ def know(sender: Sender, settings: Settings, plan: Plan | None, now_ms: int) -> 
         sent_ms=0,
         received_ms=now_ms,
         user_agent=sender.user_agent,
-        plan=plan,
+        plan=None if snapshot is None else snapshot.header.plan,
         hash_user=settings.hash_user,
         is_signed=settings.is_signed,
+        category_of=None if snapshot is None else snapshot.category_of,
     )
 
 

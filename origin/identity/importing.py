@@ -13,7 +13,6 @@ from __future__ import annotations
 
 import csv
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from hashlib import sha256
@@ -26,11 +25,11 @@ import pyarrow.parquet as pq
 from origin.errors import IdentityError
 from origin.identity.state import IMPORTED, LINKS, USER, VISITOR, identities
 from origin.lake import Lake
+from shared.events import MAX_ID, VISITOR_ID
 from shared.identity import hash_user
 
 COLUMNS: Final = ("kind_1", "id_1", "kind_2", "id_2")
 LONGEST_USER: Final = 200
-_VISITOR_ID: Final = re.compile(r"[A-Za-z0-9_.~-]{1,100}", re.ASCII)
 _GRAPH: Final = pa.schema([field for field in LINKS if field.name != "outcome"])
 
 
@@ -102,7 +101,7 @@ def _read_pair(place: str, header: list[str], row: list[str], key: bytes) -> tup
 def _read_node(place: str, number: str, fields: dict[str, str], key: bytes) -> str:
     kind, name = fields[f"kind_{number}"], fields[f"id_{number}"]
     if kind == "visitor":
-        if not _VISITOR_ID.fullmatch(name):
+        if not 1 <= len(name) <= MAX_ID or not VISITOR_ID.fullmatch(name):
             raise IdentityError(f"{place}: id_{number}: is no visitor's id; write 1 to 100 of A-Z a-z 0-9 _ . ~ -")
         return VISITOR + name
     if kind == "user":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Final
 
@@ -29,8 +29,21 @@ _BOTH: Final = (BROWSER, SERVER)
 _MOST_VALUE: Final = 1e12
 _MOST_COUNT: Final = 1_000_000_000
 
+# What a visitor's id is made of: more than the edge ever takes for one, and not what addresses are made of.
+VISITOR_ID: Final = re.compile(r"[A-Za-z0-9_.~-]*", re.ASCII)
+# The id of a page view: when it was asked for (ms, in hex; eleven digits until the year 2527), and eight random bytes.
+PAGE_VIEW_ID: Final = r"[0-9a-f]{11}-[0-9a-f]{16}"
+
 _TIME: Final = Whole(low=0, high=LATEST_MS)
 _ID: Final = Text(longest=MAX_ID)
+# The edge's own events have the id of their page view and something behind it: others would take their place.
+_EVENT_ID: Final = Text(shortest=1, longest=MAX_ID, reserved=re.compile(f"{PAGE_VIEW_ID}-", re.ASCII))
+_VISITOR: Final = Text(
+    longest=MAX_ID,
+    pattern=VISITOR_ID,
+    wanted="a visitor's id (letters, digits, _ . ~ -), not a user's",
+    is_secret=True,
+)
 _WORDS: Final = Text(longest=200)
 _USER: Final = Text(shortest=1, longest=200, is_secret=True)
 _NAME: Final = Text(shortest=1, longest=200)
@@ -90,14 +103,15 @@ SENT: Final = (
     _must("type", Text(shortest=1, longest=40), "The type of the event."),
     _must(
         "event_id",
-        Text(shortest=1, longest=MAX_ID),
-        "Unique within the visitor (within the site, where only a user is named). Sent again, an event keeps its id.",
+        _EVENT_ID,
+        "Unique within the visitor (within the site, where only a user is named). Sent again, an event keeps its id. "
+        "None begins with the id of a page view and a hyphen: those are the edge's own.",
     ),
     _must("created_ms", _TIME, "When it happened, by the sender's own clock: milliseconds since 1970."),
     _may("page_view", _ID, "Id of the page view it happened on, as the client script knows it."),
     Field(
         name="visitor",
-        kind=_ID,
+        kind=_VISITOR,
         meaning="The visitor: for browsers that of the signed cookie. A server names it, or `user`, or both.",
         senders=(SERVER,),
     ),
@@ -117,8 +131,13 @@ STORED: Final = (
     _filled("sent_ms", _TIME, "When its batch was sent, by the sender's clock."),
     _filled("received_ms", _TIME, "When the edge received it, by the edge's clock."),
     _filled("happened_ms", _TIME, "When it happened by the edge's clock: received − (sent − created)."),
-    _filled("visitor", _ID, "The visitor; empty where a server named a user only."),
-    _filled("session_ms", _TIME, "Start of the visitor's session, which identifies it; 0 where it is not known."),
+    _filled("visitor", _VISITOR, "The visitor; empty where a server named a user only."),
+    _filled(
+        "session_ms",
+        _TIME,
+        "Start of the visitor's session, which identifies it. 0 where it is not known: of what servers report, and of "
+        "what happened before the session in which it is delivered.",
+    ),
     _filled("page_view", _ID, "Id of the page view; empty where there was none."),
     _filled("source", Choice(options=(BROWSER, SERVER, EDGE)), "Who reported it."),
     _filled("user", _ID, "Keyed hash of the signed-in user's id; empty where nobody was named."),
@@ -140,7 +159,9 @@ _TYPES: Final = (
                 required=_BOTH,
                 is_stored=False,
             ),
-            _CATEGORY,
+            _may(
+                "category", _WORDS, "Content category; where absent, that of `[categories]` which the path belongs to."
+            ),
             _may("referrer", Text(longest=2000), "URL of the page that led here; its host is kept."),
             _may(
                 "campaign",
@@ -228,7 +249,7 @@ _TYPES: Final = (
         fields=(
             Field(
                 name="visitor",
-                kind=Text(shortest=1, longest=MAX_ID),
+                kind=replace(_VISITOR, shortest=1),
                 meaning="The visitor who signed in.",
                 senders=(SERVER,),
                 required=(SERVER,),

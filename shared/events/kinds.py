@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Text:
-    """A text of `shortest` to `longest` characters that fits `pattern` as a whole, which `wanted` puts into words.
+    """A text of `shortest` to `longest` characters that fits `pattern` as a whole, which `wanted` puts into words, and
+    does not begin as `reserved` does.
 
     A `secret` one, such as a user's id, is repeated by no message.
     """
@@ -20,6 +21,7 @@ class Text:
     shortest: int = 0
     pattern: re.Pattern[str] | None = None
     wanted: str = "a string"
+    reserved: re.Pattern[str] | None = None
     is_secret: bool = False
 
 

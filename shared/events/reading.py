@@ -47,7 +47,7 @@ class Given:
     `source` is "browser" or "server"; `visitor` and `session_ms` are those of the cookie ("" and 0 for servers, whose
     events name their visitors), `user_agent` is cut ("" for servers). `plan` is the snapshot's, None where nothing is
     published yet and no name can be checked. `hash_user` makes the stored form of a user's id, `is_signed` says whether
-    a signature fits one; each is None where its key is not configured.
+    a signature fits one; each is None where its key is not configured. `category_of` is the snapshot's, for a path.
     """
 
     source: str
@@ -59,6 +59,7 @@ class Given:
     plan: Plan | None
     hash_user: Callable[[str], str] | None
     is_signed: Callable[[str, str], bool] | None
+    category_of: Callable[[str], str] | None = None
 
 
 class _Readers(NamedTuple):
@@ -163,6 +164,7 @@ def _store_common(read: dict[str, Any], path: str, given: Given) -> dict[str, ob
             raise InvalidEvent(place_of(path, "visitor"), "missing; name the visitor, or the user", "missing")
     if user is not None and "signature" in read:
         _verify(user, read.pop("signature"), path, given)
+    happened_ms = given.received_ms - max(age_ms, 0)
     return {
         "schema": SCHEMA,
         "type": read.pop("type"),
@@ -170,9 +172,9 @@ def _store_common(read: dict[str, Any], path: str, given: Given) -> dict[str, ob
         "created_ms": created_ms,
         "sent_ms": given.sent_ms,
         "received_ms": given.received_ms,
-        "happened_ms": given.received_ms - max(age_ms, 0),
+        "happened_ms": happened_ms,
         "visitor": visitor,
-        "session_ms": given.session_ms,
+        "session_ms": given.session_ms if happened_ms >= given.session_ms else 0,
         "page_view": read.pop("page_view", ""),
         "source": given.source,
         "user": "" if user is None else _hash(user, path, given),
@@ -196,9 +198,11 @@ def _verify(user: str, signature: str, path: str, given: Given) -> None:
 
 
 def _finish_page_view(read: dict[str, Any], path: str, given: Given) -> None:  # noqa: ARG001 - all finishers are alike
-    """Keep of URLs what may be kept, and add what the edge knows of the browser."""
+    """Keep of URLs what may be kept, and add what the edge knows of the page and the browser."""
     url, _, query = read.pop("url").partition("#")[0].partition("?")
     read["url_path"] = url
+    if "category" not in read and given.category_of is not None and (category := given.category_of(url)):
+        read["category"] = category
     if "referrer" in read:
         read["referrer"] = host_of(read["referrer"])
     if "campaign" not in read and "utm_" in query and query.count("&") < 100:

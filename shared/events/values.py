@@ -62,6 +62,7 @@ def reader_of(kind: Kind) -> ReadValue:
 def _text_reader(kind: Text) -> Callable[[object, str, str | int], str]:
     shortest, longest = kind.shortest, kind.longest
     matches = kind.pattern.fullmatch if kind.pattern is not None else None
+    is_reserved = kind.reserved.match if kind.reserved is not None else None
 
     def read(value: object, path: str, key: str | int) -> str:
         if not isinstance(value, str):
@@ -76,7 +77,10 @@ def _text_reader(kind: Text) -> Callable[[object, str, str | int], str]:
             problem = "holds half of a surrogate pair, which is no character"
             raise InvalidEvent(place_of(path, key), problem, "wrong_type")
         if matches is not None and not matches(value):
-            problem = f"expected {kind.wanted}, got {kind_of(value)}"
+            got = "" if kind.is_secret else f", got {kind_of(value)}"
+            raise InvalidEvent(place_of(path, key), f"expected {kind.wanted}{got}", "out_of_range")
+        if is_reserved is not None and is_reserved(value):
+            problem = "begins like the ids that the edge gives to its own events; take another"
             raise InvalidEvent(place_of(path, key), problem, "out_of_range")
         return value
 

@@ -170,6 +170,21 @@ def test_the_campaign_is_read_from_the_url_where_none_is_named(
     assert "url" not in stored
 
 
+@pytest.mark.parametrize("source", [BROWSER, SERVER])
+def test_a_page_view_that_names_no_category_has_the_one_that_is_configured_for_its_path(source: str) -> None:
+    def category_of(path: str) -> str:
+        return {"/men/coats": "men"}.get(path, "")
+
+    def category(**fields: Any) -> object:
+        return read(event("page_view", source, **fields), source, category_of=category_of).get("category")
+
+    assert category() == "coats"
+    assert [category(category=left_out) for left_out in (..., None)] == ["men", "men"]
+    assert category(category="") == ""
+    assert category(category=..., url="/women?from=/men/coats") is None
+    assert "category" not in read(event("page_view", source, category=...), source)
+
+
 def test_a_page_view_that_a_server_reports_has_no_device() -> None:
     stored = read(event("page_view", SERVER), SERVER)
     assert "device" not in stored
@@ -239,6 +254,16 @@ def test_an_event_from_the_future_or_too_old_is_refused() -> None:
     )
 
 
+@pytest.mark.parametrize(("before_start_ms", "is_known"), [(-1, True), (0, True), (1, False), (3 * 86_400_000, False)])
+def test_what_happened_before_the_session_of_its_delivery_began_is_of_none_that_is_known(
+    before_start_ms: int, is_known: bool
+) -> None:
+    started_ms = RECEIVED_MS - 1_000
+    stored = read(event("goal", created_ms=SENT_MS - 1_000 - before_start_ms), session_ms=started_ms)
+    assert stored["happened_ms"] == started_ms - before_start_ms
+    assert stored["session_ms"] == (started_ms if is_known else 0)
+
+
 # What is refused
 
 WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
@@ -249,6 +274,10 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
     [
         ("goal", {"event_id": ""}, "out_of_range", "event_id: is empty"),
         ("goal", {"event_id": "x" * 101}, "too_long", "event_id: 101 characters; at most 100 are allowed"),
+        (
+            "goal", {"event_id": "18bcfe56800-0123456789abcdef-hero"}, "out_of_range",
+            "event_id: begins like the ids that the edge gives to its own events; take another",
+        ),
         ("goal", {"event_id": []}, "wrong_type", "event_id: expected a string, got a list"),
         ("goal", {"event_id": ...}, "missing", "event_id: missing; every goal event needs it"),
         ("goal", {"event_id": None}, "missing", "event_id: missing; every goal event needs it"),
@@ -326,6 +355,14 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
             "preference", {"answer": "hats"}, "unplanned",
             "answer: expected an answer to topic (coats, shoes), got the text 'hats'",
         ),
+        (
+            "preference", {"question": "religion"}, "sensitive",
+            "question: is on the sensitive list; do not send it",
+        ),
+        (
+            "preference", {"answer": "Pregnancy"}, "sensitive",
+            "answer: is on the sensitive list; do not send it",
+        ),
     ],
 )  # fmt: skip
 def test_what_is_not_of_the_schema_is_refused_with_its_place_and_code(
@@ -372,6 +409,17 @@ def test_the_place_of_a_strange_name_can_be_shown_and_stored() -> None:
 
 
 # Users and visitors
+
+
+@pytest.mark.parametrize("name", ["alice@shop.test", "Alice Smith", "v-1\n", "ä", "/"])
+@pytest.mark.parametrize("kind", ["goal", "identify"])
+def test_what_is_no_visitors_id_is_refused_as_visitor_and_not_repeated(kind: str, name: str) -> None:
+    code, message = refusal_of(event(kind, SERVER, visitor=name), SERVER)
+    assert (code, message) == (
+        "out_of_range",
+        "visitor: expected a visitor's id (letters, digits, _ . ~ -), not a user's",
+    )
+    assert read(event(kind, SERVER, visitor="aZ09_.~-"), SERVER)["visitor"] == "aZ09_.~-"
 
 
 @pytest.mark.parametrize("name", ["purchase", "email_open", "goal"])
@@ -426,7 +474,7 @@ def test_without_the_keys_users_are_refused_with_what_to_set() -> None:
 def test_any_name_is_taken_where_nothing_is_published_yet_but_a_sensitive_one() -> None:
     assert read(event("goal", name="anything"), plan=None)["name"] == "anything"
     assert read(event("preference", question="mood", answer="good"), plan=None)["answer"] == "good"
-    for name, key in (("goal", "name"), ("custom", "name"), ("preference", "question")):
+    for name, key in (("goal", "name"), ("custom", "name"), ("preference", "question"), ("preference", "answer")):
         code, message = refusal_of(event(name, **{key: "pregnancy"}), plan=None)
         assert (code, message) == ("sensitive", f"{key}: is on the sensitive list; do not send it")
 
@@ -493,6 +541,22 @@ def test_what_is_kept_of_a_refused_event_holds_no_user_and_nothing_sensitive() -
         "more": [{"User-ID": "(removed)", "healthIndex": "(removed)", "x": None}],
     }
     assert redact([1, "user", None]) == [1, "user", None]
+
+
+@pytest.mark.parametrize(
+    ("question", "answer", "kept"),
+    [
+        ("religion", "none", "(removed)"),
+        ("topic", "Pregnancy", "(removed)"),
+        ("topic", "coats", "coats"),
+        ("topic", ["coats"], ["coats"]),
+        (None, None, None),
+    ],
+)
+def test_a_refused_answer_is_not_kept_where_it_or_its_question_is_sensitive(
+    question: object, answer: object, kept: object
+) -> None:
+    assert redact({"question": question, "answer": answer}) == {"question": question, "answer": kept}
 
 
 def test_what_only_the_edge_writes_has_no_reader() -> None:

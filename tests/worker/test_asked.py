@@ -6,12 +6,15 @@ from dataclasses import replace
 
 import pytest
 
+from shared.errors import InvalidEvent
+from shared.events import BROWSER, PAGE_VIEW_ID, SERVER, read_event
 from shared.records import AttributeSource
 from shared.session import Session, Viewed, fold, start
 from shared.session.fold import DAY_MS
 from shared.signing import PREVIEW_PARAMETER, PREVIEW_PURPOSE, read_keys, sign
 from shared.snapshot import Snapshot
 from tests.asking import NOW_MS, place, profile_of, publish_hero
+from tests.sending import event, given
 from worker.asked import HEADERS, AskedPage, header_names, read_page_request
 from worker.cookies import LEFT_COOKIE, PREFERENCES_COOKIE
 from worker.page_view import PageRequest, PageView
@@ -214,6 +217,20 @@ def test_a_view_that_was_folded_and_is_forgotten_since_is_not_lost() -> None:
 def test_where_no_cookie_is_believed_nothing_is_lost_between_tabs(cookie: str, problems: list[str]) -> None:
     left = f"18bcf-00000000000000a1.95.40~{LOST}.1.1~{NEXT}.1.1"
     assert walk(cookie, left, left, f"{left}~x") == [problems, [], []]
+
+
+@pytest.mark.parametrize("sender", [BROWSER, SERVER])
+def test_nobody_can_send_an_event_in_the_place_of_one_that_the_edge_logs(sender: str) -> None:
+    cookie = cookie_of(Visitor("v-1", "u-1", start(Viewed(5, "a", "men"))))
+    request = read_well(described(cookie=cookie))
+    assert re.fullmatch(PAGE_VIEW_ID, request.id)
+    logged = PageView(request, profile_of(unit="u-2")).events([0])
+    assert [each["type"] for each in logged] == ["crossing", "exposure"]
+    for each in logged:
+        with pytest.raises(InvalidEvent, match="begins like the ids that the edge gives"):
+            read_event(event("goal", sender, event_id=each["event_id"]), "e", given(sender))
+    for ours in (request.id, f"page_view-{request.id}", f"shown-{request.id}", f"lk-{request.id}-1000"):
+        assert read_event(event("goal", sender, event_id=ours), "e", given(sender))["event_id"] == ours
 
 
 def test_what_a_visitor_has_reported_stays_known_when_another_unit_is_taken_over() -> None:

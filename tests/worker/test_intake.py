@@ -6,9 +6,11 @@ from dataclasses import replace
 import pytest
 
 from shared.events import BROWSER, SERVER, Given, Plan
-from worker.admission import ALLOWANCES, Allowance
+from tests.asking import place, publish_hero
+from worker.admission import ALLOWANCES, Allowance, Sender
 from worker.answers import Refusal
-from worker.intake import CUT_SHORT, NOT_JSON, Batch, read_batch, refuse_body
+from worker.intake import CUT_SHORT, NOT_JSON, Batch, know, read_batch, refuse_body
+from worker.settings import read_settings
 from worker.storage import MAX_QUARANTINED_CHARACTERS
 
 NOW_MS = 1_700_000_000_000
@@ -78,6 +80,21 @@ def test_a_batch_becomes_lines_that_say_where_they_belong() -> None:
     marks = [line[0] for line in batch.lines()]
     assert marks == ["e", "e", "q"]
     assert [json.loads(line[1:]) for line in batch.lines()] == [*batch.accepted, *batch.quarantined]
+
+
+def test_what_the_snapshot_plans_and_which_categories_it_has_is_known_of_a_batch() -> None:
+    sender = Sender(source=BROWSER, visitor="v-1", session_ms=5, user_agent="Mobi", allowance=ALLOWANCE, limits={})
+    settings, _ = read_settings(lambda _name: None)
+    site = publish_hero(place("a", "b"), categories=[["men", ["/men*"]]], goals=["order"])
+    known = know(sender, settings, site, NOW_MS)
+    assert (known.visitor, known.session_ms, known.received_ms, known.user_agent) == ("v-1", 5, NOW_MS, "Mobi")
+    assert known.plan == Plan(goals=("order",))
+    [view] = batch_of(
+        {"type": "page_view", "event_id": "e", "created_ms": NOW_MS, "url": "/men?a"}, given=known
+    ).accepted
+    assert view["category"] == "men"
+    unknown = know(sender, settings, None, NOW_MS)
+    assert (unknown.plan, unknown.category_of) == (None, None)
 
 
 def test_an_empty_batch_is_fine() -> None:
