@@ -1,7 +1,8 @@
 """Why a variant was shown: a code for the team, a sentence for the visitor who asks.
 
 Sentences are built from what the site team has words for (the segment's and the variant's `because`, the phrases of
-features) and from nothing else; names on the sensitive list never get this far.
+features) and from nothing else. What is on the sensitive list, as a name or as the value that a feature or condition
+asks for, never gets this far: the snapshot is refused.
 """
 
 from __future__ import annotations
@@ -12,7 +13,7 @@ from typing import Final
 
 from shared.constraints import ROUNDING
 from shared.distribution import Distribution
-from shared.features import find_attribute, path_of
+from shared.features import find_attribute
 from shared.records import Phrase, Touchpoint
 from shared.situation import Situation
 
@@ -41,14 +42,19 @@ def say(reason: str, phrase: str = "") -> str:
 def give_reason(place: Touchpoint, position: int, distribution: Distribution, situation: Situation) -> tuple[str, str]:
     """Return code and sentence for the variant at a position of the distribution that was drawn.
 
-    The most particular reason counts: that it is shown to learn, or for the share of other interests, that it is meant
-    for such visits, what the session shifted most in its favour, and then the level that its posterior comes from.
+    The most particular reason counts: that its place in a slate is kept for other interests, that it is shown to learn,
+    or for the share of other interests, that it is meant for such visits, what the session shifted most in its favour,
+    and then the level that its posterior comes from.
     """
     index = distribution.eligible[position]
     variant = place.variants[index]
-    if distribution.thompson[position] < variant.floor == distribution.probabilities[position]:
+    is_outside = bool(distribution.outside) and distribution.outside[position]
+    if is_outside and _is_first_kept(place):
+        return "diverse", say("diverse")
+    floor = _find_floor(place, position, distribution)
+    if distribution.thompson[position] < floor == distribution.probabilities[position]:
         return "explored", say("explored")
-    if distribution.outside and distribution.outside[position] and _is_raised(distribution, position):
+    if is_outside and _is_raised(distribution, position):
         return "diverse", say("diverse")
     if variant.condition is not None:
         return "targeted", say("targeted", variant.because)
@@ -62,6 +68,19 @@ def give_reason(place: Touchpoint, position: int, distribution: Distribution, si
     if level == "segment":
         return level, say(level, situation.segments[0].because)
     return level, say(level)
+
+
+def _is_first_kept(place: Touchpoint) -> bool:
+    """Whether the first of a slate is drawn among the variants of other interests, as long as there is one."""
+    return place.slots > 1 and 0 in place.interest_slots
+
+
+def _find_floor(place: Touchpoint, position: int, distribution: Distribution) -> float:
+    """The floor as it was applied: floors that sum to more than 1 among the eligible variants are scaled."""
+    floor = place.floors[distribution.eligible[position]]
+    if "floors" not in distribution.relaxations:
+        return floor
+    return floor / fsum([place.floors[i] for i in distribution.eligible])
 
 
 def _is_raised(distribution: Distribution, position: int) -> bool:
@@ -99,6 +118,9 @@ def _profile_phrase(situation: Situation) -> str:
 
 
 def _fill(phrase: Phrase, situation: Situation) -> str:
-    value = find_attribute(situation.attributes, path_of(phrase.name))
+    """The phrase, about a feature that is not 0: either a number, or a text that the site has written in its name. So
+    no text of a visitor's gets into a sentence, and of a list nothing but what was asked for."""
+    path, equals, wanted = phrase.name.partition("=")
+    value = wanted if equals else find_attribute(situation.attributes, path)
     shown = f"{value:.10g}" if isinstance(value, float) else str(value)
     return phrase.text.replace("{value}", shown)

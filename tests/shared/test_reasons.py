@@ -115,6 +115,22 @@ def test_a_variant_shown_to_learn_is_explored_and_a_likely_one_is_not() -> None:
     assert reasons == {("a", "explored"), ("b", "global")}
 
 
+def test_a_variant_at_a_floor_that_had_to_be_scaled_is_explored_all_the_same() -> None:
+    floors = {"a": 0.6, "b": 0.6, "c": 0.4}
+    # Only phones see b and c, whose floors need not fit together when the configuration is compiled.
+    phone = {"condition": {"device": "mobile"}}
+    variants = [variant("a", floor=0.6), variant("b", floor=0.6, **phone), variant("c", floor=0.4, **phone)]
+    site = publish_hero(place(*variants), cells={"global:": cell([0.0, 9.0, 0.0])})
+    decisions = [ask(site, f"u-{k}") for k in range(60)]
+    assert {each.relaxations for each in decisions} == {("floors",)}
+    assert decisions[0].probabilities == pytest.approx([floor / 1.6 for floor in floors.values()], abs=1e-12)
+    assert {(each.variant, each.reason) for each in decisions} == {
+        ("a", "explored"),
+        ("b", "targeted"),
+        ("c", "explored"),
+    }
+
+
 def test_other_interests_are_no_reason_where_they_would_have_had_their_share_anyway() -> None:
     listed = place(variant("a", interests=["shoes"]), variant("b", interests=["coats"]), interest_share=0.5)
     site = publish_hero(listed, cells=SURE_OF_B, interest="session.preferences.topic")
@@ -171,6 +187,12 @@ def test_a_session_that_speaks_for_another_variant_is_no_reason() -> None:
         ({"orders": 1, "loyal": True}, PROFILE_PHRASES, "because you ordered 1 times"),
         ({"orders": 3}, {"session.views": "you saw {value}"}, "because of what you liked on earlier visits"),
         ({"best": "hats"}, {"profile.best=hats": "you liked {value}"}, "because you liked hats"),
+        (
+            {"best": ["shoes", "pregnancy", "hats"]},
+            {"profile.best=hats": "you liked {value}"},
+            "because you liked hats",
+        ),
+        ({"best": "pregnancy"}, {"profile.best": "you liked {value}"}, "because of what you liked on earlier visits"),
         ({"best": "{value}"}, {"profile.best={value}": "you liked {value}"}, "because you liked {value}"),
     ],
 )

@@ -150,6 +150,38 @@ def test_slots_kept_for_other_interests_stand_at_their_positions(positions: tupl
     assert met > 80 * len(positions)
 
 
+@pytest.mark.parametrize(
+    ("positions", "session", "reasons"),
+    [
+        ((0,), FOND_OF_COATS, {"diverse"}),
+        ((0, 2), FOND_OF_COATS, {"diverse"}),
+        ((1,), FOND_OF_COATS, {"global"}),
+        ((0,), Session(started_ms=5), {"global"}),  # nobody knows what would be another interest
+    ],
+)
+def test_a_slate_whose_first_slot_is_kept_for_other_interests_says_so(
+    positions: tuple[int, ...], session: Session, reasons: set[str]
+) -> None:
+    decisions = [ask(tagged(*positions), f"u-{k}", session=session) for k in range(100)]
+    assert {each.reason for each in decisions} == reasons
+
+
+def test_a_kept_first_slot_that_is_filled_like_a_regular_one_is_not_called_diverse() -> None:
+    coats = variant("a", interests=["coats"]), variant("b", interests=["coats"])
+    site = publish_hero(place(*coats, slots=2, interest_slots=[0]), interest="session.preferences.topic")
+    decision = ask(site, session=FOND_OF_COATS)
+    assert (decision.reason, decision.relaxations) == ("global", ("interest_slots",))
+
+
+def test_what_is_drawn_for_a_kept_slot_is_diverse_even_at_its_floor() -> None:
+    listed = variant("a", interests=["coats"]), variant("b", interests=["shoes"], floor=0.2), variant("c")
+    hero = place(*listed, slots=2, interest_slots=[0])
+    site = publish_hero(hero, cells={"global:": cell([9.0, 0.0, 0.0])}, interest="session.preferences.topic")
+    decision = ask(site, session=FOND_OF_COATS)
+    assert (decision.variant, decision.probabilities[1]) == ("b", 0.2)
+    assert (decision.propensity, decision.reason) == (1.0, "diverse")
+
+
 def test_a_kept_slot_draws_among_the_variants_outside_by_their_shares() -> None:
     n = 6_000
     decisions = [ask(tagged(1), f"u-{k}", session=FOND_OF_COATS) for k in range(n)]
