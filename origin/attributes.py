@@ -90,6 +90,8 @@ def find_feature_problem(name: str, known: Sequence[str], *, is_counted: bool) -
     problem = find_path_problem(path, known)
     if problem is not None:
         return problem
+    if is_sensitive(name):
+        return f"compares with {show(value)}, which is on the sensitive list; decide without it"
     is_text = path in (*VALUES, *LISTS, TOP) or path.partition(".")[0] in known
     if equals and (path in NUMBERS or path.rpartition(".")[0] in COUNTS):
         return f"{show(path)} is a number, and what stands after = is compared with texts; write {show(path)}"

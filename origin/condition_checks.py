@@ -1,4 +1,5 @@
-"""What in a condition compiles and yet can never match: the edge is lenient, so the author must be told here."""
+"""What in a condition compiles and yet can never match, where the edge is lenient, and what it may not ask: the author
+must be told here."""
 
 from __future__ import annotations
 
@@ -8,6 +9,7 @@ from typing import Final
 from origin.problems import Place, Problem, show, suggest
 from shared.patterns import compile_pattern
 from shared.patterns.tree import NoPattern
+from shared.sensitive import is_sensitive
 
 LOGICAL: Final = ("$and", "$or", "$nor")
 MEMBERSHIP: Final = ("$in", "$nin", "$ini", "$nini")
@@ -44,6 +46,35 @@ def find_unmatched(place: Place, path: str, condition: Mapping[str, object]) -> 
             yield _refuse_operator(place, at, key)
         else:
             yield from _find_in_value(place, at, value)
+
+
+def find_sensitive(place: Place, path: str, condition: Mapping[str, object]) -> Iterator[Problem]:
+    """Yield every text that a condition compares with, and every name below an attribute, that is on the sensitive
+    list. The paths of its attributes themselves are `find_path_problem`'s business."""
+    for key, value in condition.items():
+        at = f"{path}.{key}"
+        if key == "$not" and isinstance(value, Mapping):
+            yield from find_sensitive(place, at, value)
+        elif key in LOGICAL and isinstance(value, list | tuple):
+            for i, each in enumerate(value):
+                if isinstance(each, Mapping):
+                    yield from find_sensitive(place, f"{at}[{i}]", each)
+        else:
+            yield from _find_sensitive_value(place, at, value)
+
+
+def _find_sensitive_value(place: Place, path: str, value: object) -> Iterator[Problem]:
+    if isinstance(value, str) and is_sensitive(value):
+        yield Problem(place, f"compares with {show(value)}, which is on the sensitive list; decide without it", path)
+    elif isinstance(value, Mapping):
+        for key, each in value.items():
+            if is_sensitive(key):
+                text = f"reads {show(key)}, which is on the sensitive list; decide without it"
+                yield Problem(place, text, path)
+            yield from _find_sensitive_value(place, f"{path}.{key}", each)
+    elif isinstance(value, list | tuple):
+        for i, each in enumerate(value):
+            yield from _find_sensitive_value(place, f"{path}[{i}]", each)
 
 
 def _find_in_value(place: Place, path: str, value: object) -> Iterator[Problem]:

@@ -22,7 +22,7 @@ from origin.attributes import (
     referenced_paths,
 )
 from origin.catalogue import Expansion
-from origin.condition_checks import find_unmatched
+from origin.condition_checks import find_sensitive, find_unmatched
 from origin.problems import Place, Problem, show, show_place, suggest
 from origin.variant_checks import find_catalogue_problems, find_variant_problems
 from shared.conditions import compile_condition
@@ -158,6 +158,7 @@ def _find_condition_problems(place: Place, table: Mapping[str, object], known: S
         yield Problem(place, f"holds a date or a number that is not finite; write texts and numbers, as in {example}")
     else:
         yield from find_unmatched(place, show_place(place), condition)
+        yield from find_sensitive(place, show_place(place), condition)
     for path in sorted(referenced_paths(condition)):
         if not path.startswith("$") and (text := find_path_problem(path, known)):
             yield Problem(place, text)

@@ -93,10 +93,18 @@ def find_event_problems(raw: Mapping[str, Any]) -> Iterator[Problem]:
         if is_sensitive(name):
             yield Problem(("questions", name), "is on the sensitive list; do not ask it, and remove it")
         if isinstance(question, Mapping):
-            yield from _find_repeated(("questions", name, "answers"), question.get("answers"))
+            yield from _find_answer_problems(("questions", name, "answers"), question.get("answers"))
     if isinstance(questions, Mapping) and len(questions) > MOST_QUESTIONS:
         text = f"asks {len(questions)} questions; keep the {MOST_QUESTIONS} that matter most"
         yield Problem(("questions",), text)
+
+
+def _find_answer_problems(place: Place, answers: object) -> Iterator[Problem]:
+    for i, answer in enumerate(answers if isinstance(answers, list) else ()):
+        if isinstance(answer, str) and is_sensitive(answer):
+            text = f"{show(answer)} is on the sensitive list; do not ask for it, and remove it"
+            yield Problem((*place, i), text)
+    yield from _find_repeated(place, answers)
 
 
 def _find_property_problems(place: Place, event: Mapping[str, Any]) -> Iterator[Problem]:

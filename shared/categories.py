@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader
 from shared.paths import path_matches
-from shared.sensitive import is_sensitive
+from shared.sensitive import REFUSED, is_sensitive
 from shared.session import CATEGORY
 
 
@@ -31,7 +31,7 @@ def _read(data: object, place: str) -> Category:
     if CATEGORY.fullmatch(reader.text("name", longest=200)) is None:
         raise reader.fail("name", "at most 24 letters, digits, _ and -, the first of them a letter or digit")
     if is_sensitive(reader.text("name")):
-        raise InvalidSnapshot(reader.place("name"), f"{name!r} is on the list of what decisions may not rest on")
+        raise InvalidSnapshot(reader.place("name"), f"{name!r} {REFUSED}")
     return Category(name=reader.text("name"), pages=reader.texts("pages"))
 
 

@@ -74,7 +74,7 @@ def _distribute(place: Touchpoint, eligible: tuple[int, ...], situation: Situati
         if not any(values):
             values = ()
     interest = situation.interest if place.is_tagged else None
-    if interest is not None and interest not in place.interests:
+    if interest is not None and interest not in place.tags:
         interest = OTHER_INTEREST  # visitors may name anything; what no variant is tagged with is all the same
     if posterior.level == "individual":
         return _compute(place, eligible, posterior, values, interest, fallbacks)

@@ -34,11 +34,6 @@ def compile_feature(name: str) -> Feature:
     return lambda attributes: _number(find_attribute(attributes, path))
 
 
-def path_of(name: str) -> str:
-    """The path of the attribute that a feature reads."""
-    return name.partition("=")[0]
-
-
 def _is(value: object, wanted: str) -> bool:
     if isinstance(value, list | tuple):
         return wanted in value

@@ -14,10 +14,10 @@ from shared.categories import Category, read_categories
 from shared.conditions import Condition, compile_condition
 from shared.errors import InvalidSnapshot, InvalidValue
 from shared.events.plan import Plan, read_plan
-from shared.features import Feature, compile_feature, path_of
+from shared.features import Feature, compile_feature
 from shared.parse import Reader
 from shared.posterior import LARGEST, LEAST_SD, LEVELS, Posterior, Shift
-from shared.sensitive import is_sensitive
+from shared.sensitive import REFUSED, find_sensitive
 from shared.session import Intent
 
 FORMAT: Final = 2
@@ -57,8 +57,9 @@ class Touchpoint:
     the visitor's primary one; how many variants are shown at once (`slots`), and which of those positions are kept for
     other interests; how the session shifts its posteriors. What follows from the variants is kept beside them, so that
     a request does not work it out again: their `names`, `everyone` (all indices), `floors`, `caps`,
-    `interests` and `suffixes` (their part of what is hashed), whether any has a condition (`is_targeted`) or interests
-    (`is_tagged`), and whether the session neither shifts it nor bears on its interests (`is_plain`).
+    `tags` (all interests that they name) and `suffixes` (their part of what is hashed), whether any has a condition
+    (`is_targeted`) or interests (`is_tagged`), and whether the session neither shifts it nor bears on its interests
+    (`is_plain`).
     """
 
     name: str
@@ -79,7 +80,7 @@ class Touchpoint:
     everyone: tuple[int, ...]
     floors: tuple[float, ...]
     caps: tuple[float, ...]
-    interests: frozenset[str]
+    tags: frozenset[str]
     suffixes: tuple[bytes, ...]
     is_targeted: bool
     is_tagged: bool
@@ -230,20 +231,24 @@ def _read_phrases(parent: Reader) -> tuple[Phrase, ...]:
 
 def _compile_features(names: tuple[str, ...], place: str) -> tuple[Feature, ...]:
     for name in names:
-        _refuse_sensitive(path_of(name), place)
+        _refuse_sensitive(name, place)
     return tuple(compile_feature(name) for name in names)
 
 
-def _refuse_sensitive(name: str, place: str) -> None:
-    if is_sensitive(name):
-        raise InvalidSnapshot(place, f"{name!r} is on the list of what decisions may not rest on")
+def _refuse_sensitive(data: object, place: str) -> None:
+    """Refuse a name, or what holds names and texts, of which one is on the sensitive list."""
+    found = find_sensitive(data)
+    if found is not None:
+        raise InvalidSnapshot(place, f"{found!r} {REFUSED}")
 
 
 def _compile(reader: Reader, key: str) -> Condition:
     try:
-        return compile_condition(reader.mapping(key), reader.place(key))
+        condition = compile_condition(reader.mapping(key), reader.place(key))
     except InvalidValue as error:
         raise InvalidSnapshot(error.path, error.problem) from error
+    _refuse_sensitive(reader.mapping(key), reader.place(key))
+    return condition
 
 
 def read_touchpoint(name: str, data: object) -> Touchpoint:
@@ -277,7 +282,7 @@ def read_touchpoint(name: str, data: object) -> Touchpoint:
         everyone=tuple(range(len(variants))),
         floors=tuple([variant.floor for variant in variants]),
         caps=tuple([variant.cap for variant in variants]),
-        interests=frozenset([tag for variant in variants for tag in variant.interests]),
+        tags=frozenset([tag for variant in variants for tag in variant.interests]),
         suffixes=tuple(each.encode("utf-8", "surrogatepass") for each in names),
         is_targeted=any(variant.condition is not None for variant in variants),
         is_tagged=is_tagged,

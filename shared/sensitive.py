@@ -1,13 +1,15 @@
 """What Usher refuses to know: attributes that no decision, segment or reason may rest on.
 
 The list follows what data-protection law calls special categories, and adds what visitors would not expect a shop to
-act on. It works on names, not on values: a site that wants to hide such an attribute behind another name can, but it
-cannot do so by accident.
+act on. It works on what a site writes down: the names of attributes, questions and categories, and the answers and
+values that it compares with. A site that wants to hide such a thing behind another name can, but it cannot do so by
+accident.
 """
 
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from itertools import pairwise
 from typing import Final
 
@@ -31,6 +33,9 @@ SENSITIVE_PAIRS: Final = frozenset(
     }
 )  # fmt: skip
 
+# What is wrong with a published name, or text, that is on the list.
+REFUSED: Final = "is on the sensitive list, and decisions may not rest on it; publish again without it"
+
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", re.ASCII)
 
 
@@ -41,3 +46,20 @@ def is_sensitive(name: str) -> bool:
     """
     words = [word.lower() for word in _WORD.findall(name)]
     return any(word in SENSITIVE for word in words) or any(pair in SENSITIVE_PAIRS for pair in pairwise(words))
+
+
+def find_sensitive(data: object) -> str | None:
+    """The first name or text within parsed JSON that is on the list, or None."""
+    if isinstance(data, str):
+        return data if is_sensitive(data) else None
+    if isinstance(data, Mapping):
+        parts: list[object] = [each for pair in data.items() for each in pair]
+    elif isinstance(data, list | tuple):
+        parts = list(data)
+    else:
+        return None
+    for part in parts:
+        found = find_sensitive(part)
+        if found is not None:
+            return found
+    return None

@@ -13,8 +13,8 @@ from shared.devices import device_of
 from shared.errors import InvalidEvent
 from shared.events.definition import BROWSER, EVENT_TYPES, MAX_EVENT_BYTES, MAX_ID, SCHEMA, SERVER, STORED, EventType
 from shared.events.plan import Plan, read_properties
-from shared.events.values import ReadValue, place_of, reader_of, refuse_name
-from shared.parse import kind_of
+from shared.events.values import ReadValue, describe, place_of, quote, reader_of, refuse_name
+from shared.javascript import to_lower
 from shared.sensitive import is_sensitive
 
 MAX_AGE_MS: Final = 30 * 86_400_000
@@ -28,7 +28,6 @@ _TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "utm_content": "content",
     }
 )  # fmt: skip
-_REMOVED: Final = "(removed)"
 # A name of the schema, a number, and what stands around them; and two escaped units of six characters each.
 _BYTES_PER_FIELD: Final = 60
 _BYTES_PER_CHARACTER: Final = 12
@@ -36,8 +35,6 @@ _BYTES_PER_CHARACTER: Final = 12
 _COMMON_BYTES: Final = 3 * MAX_ID * _BYTES_PER_CHARACTER + len(STORED) * _BYTES_PER_FIELD
 # json.dumps would make an encoder for every call. What it writes is ASCII: as many bytes as characters.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
-# Names, in small letters and without what parts words, under which a user's id may have been sent.
-_NEVER_KEPT: Final = ("user", "userid", "username", "uid", "email", "signature")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -76,7 +73,7 @@ def read_event(data: object, path: str, given: Given) -> dict[str, object]:
     repeats a user's id.
     """
     if not isinstance(data, Mapping):
-        raise InvalidEvent(path, f"expected an object, got {kind_of(data)}", "not_an_object")
+        raise InvalidEvent(path, f"expected an object, got {describe(data)}", "not_an_object")
     name, readers = _find_readers(data, path, given.source)
     read: dict[str, Any] = {}
     for key, value in data.items():
@@ -109,26 +106,11 @@ def _may_be_large(own: Mapping[str, object]) -> bool:
     return most > MAX_EVENT_BYTES
 
 
-def redact(data: object) -> object:
-    """Return an event, as it was sent, without what may not be kept: users' ids, signatures, and what stands under a
-    sensitive name."""
-    if isinstance(data, Mapping):
-        return {
-            key: _REMOVED if _normalise(key) in _NEVER_KEPT or is_sensitive(key) else redact(value)
-            for key, value in data.items()
-        }
-    return [redact(each) for each in data] if isinstance(data, list) else data
-
-
-def _normalise(key: str) -> str:
-    return key.replace("_", "").replace("-", "").lower()
-
-
 def _find_readers(data: Mapping[str, object], path: str, source: str) -> tuple[str, _Readers]:
     name = data.get("type")
     if not isinstance(name, str) or name not in EVENT_TYPES:
         expected = f"expected a type of event ({', '.join(_SENDABLE)})"
-        problem = f"missing; {expected}" if name is None else f"{expected}, got {kind_of(name)}"
+        problem = f"missing; {expected}" if name is None else f"{expected}, got {quote(name)}"
         raise InvalidEvent(place_of(path, "type"), problem, "unknown_type")
     readers = _READERS.get((name, source))
     if readers is None:
@@ -214,47 +196,55 @@ def _finish_page_view(read: dict[str, Any], path: str, given: Given) -> None:  #
         read["user_agent"] = given.user_agent
 
 
+def path_of(url: str) -> str:
+    """A URL without its query and fragment."""
+    return url.partition("#")[0].partition("?")[0]
+
+
 def host_of(url: str) -> str:
     """The host that a URL names, in lower case and without its port; empty where it names none."""
     rest = url.partition("://")[2]
     authority = rest.partition("/")[0].partition("?")[0].partition("#")[0]
     host = authority.rpartition("@")[2]
     end = host.find("]") + 1 if host.startswith("[") else host.find(":")
-    return (host[:end] if end > 0 else host)[:LONGEST_HOST].lower()
+    return to_lower((host[:end] if end > 0 else host)[:LONGEST_HOST])
 
 
 def _finish_goal(read: dict[str, Any], path: str, given: Given) -> None:
     name, plan = read["name"], given.plan
-    if plan is None:
+    if plan is None or name not in plan.goals:
         _refuse_sensitive(name, path, "name")
-    elif name not in plan.goals:
+    if plan is not None and name not in plan.goals:
         goals = ", ".join(plan.goals) or "none is configured"
-        problem = f"expected a configured goal ({goals}), got {kind_of(name)}"
+        problem = f"expected a configured goal ({goals}), got {quote(name)}"
         raise InvalidEvent(place_of(path, "name"), problem, "unplanned")
 
 
 def _finish_custom(read: dict[str, Any], path: str, given: Given) -> None:
     name, plan = read["name"], given.plan
-    if plan is None:
+    is_planned = plan is not None and (name in plan.events or name in plan.goals)
+    if not is_planned:
         _refuse_sensitive(name, path, "name")
-    elif name not in plan.events and name not in plan.goals:
+    if plan is not None and not is_planned:
         known = ", ".join((*plan.events, *plan.goals)) or "none is configured"
-        problem = f"expected a planned event or a goal ({known}), got {kind_of(name)}"
+        problem = f"expected a planned event or a goal ({known}), got {quote(name)}"
         raise InvalidEvent(place_of(path, "name"), problem, "unplanned")
     read["properties"] = read_properties(read.get("properties", {}), name, plan, place_of(path, "properties"))
 
 
 def _finish_preference(read: dict[str, Any], path: str, given: Given) -> None:
     question, answer, plan = read["question"], read["answer"], given.plan
+    _refuse_sensitive(question, path, "question")
+    _refuse_sensitive(answer, path, "answer")
     if plan is None:
-        _refuse_sensitive(question, path, "question")
-    elif question not in plan.questions:
+        return
+    if question not in plan.questions:
         questions = ", ".join(plan.questions) or "none is configured"
-        problem = f"expected a configured question ({questions}), got {kind_of(question)}"
+        problem = f"expected a configured question ({questions}), got {quote(question)}"
         raise InvalidEvent(place_of(path, "question"), problem, "unplanned")
-    elif not plan.knows_answer(question, answer):
+    if not plan.knows_answer(question, answer):
         answers = ", ".join(plan.questions[question])
-        problem = f"expected an answer to {question} ({answers}), got {kind_of(answer)}"
+        problem = f"expected an answer to {question} ({answers}), got {describe(answer)}"
         raise InvalidEvent(place_of(path, "answer"), problem, "unplanned")
 
 

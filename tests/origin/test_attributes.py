@@ -102,6 +102,12 @@ def test_features_are_numbers_or_attributes_with_a_value(name: str) -> None:
         ),
         ("profile.salary", 'reads "profile.salary", which is on the sensitive list; decide without it'),
         (
+            "session.preferences.topic=Pregnancy",
+            'compares with "Pregnancy", which is on the sensitive list; decide without it',
+        ),
+        ("session.top_category=health", 'compares with "health", which is on the sensitive list; decide without it'),
+        ("profile.credit=score", 'compares with "score", which is on the sensitive list; decide without it'),
+        (
             "nothing=1",
             'reads "nothing", which is no attribute; write "path", "device", "language", "referrer", "tier", "session" '
             "or another of the 7, or add [attributes.nothing]",
@@ -275,6 +281,12 @@ MISTAKES = [
         '"session.views" = "you',
         '"session.view" = "you',
         'phrases."session.view": reads "session.view", which is no attribute; write "session.views"',
+    ),
+    (
+        '"session.views" = "you looked at {value} pages"',
+        '"session.preferences.topic=pregnancy" = "you are interested in {value}"',
+        'phrases."session.preferences.topic=pregnancy": compares with "pregnancy", which is on the sensitive list; '
+        "decide without it",
     ),
     (
         "{value} pages",

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from origin.condition_checks import KNOWN, find_unmatched
+from origin.condition_checks import KNOWN, find_sensitive, find_unmatched
 from origin.config import load_config
 from origin.errors import ConfigError
 from shared.conditions import compile_condition
@@ -89,9 +89,52 @@ def test_what_can_match_is_left_alone(condition: Condition) -> None:
     assert list(find_unmatched((), "c", condition)) == []
 
 
+WITHOUT = "which is on the sensitive list; decide without it"
+SENSITIVE: list[tuple[Condition, list[str]]] = [
+    (
+        {"session.preferences.topic": "pregnancy"},
+        [f'c.session.preferences.topic: compares with "pregnancy", {WITHOUT}'],
+    ),
+    ({"tier": {"$in": ["gold", "Disabled"]}}, [f'c.tier.$in[1]: compares with "Disabled", {WITHOUT}']),
+    ({"tier": {"$not": {"$eq": "net worth"}}}, [f'c.tier.$not.$eq: compares with "net worth", {WITHOUT}']),
+    ({"path": {"$regex": "^/(health|sex)/"}}, [f'c.path.$regex: compares with "^/(health|sex)/", {WITHOUT}']),
+    (
+        {"$or": [{"a": 1}, {"$not": {"a": "gay", "b": ["x", "hiv"]}}]},
+        [
+            f'c.$or[1].$not.a: compares with "gay", {WITHOUT}',
+            f'c.$or[1].$not.b[1]: compares with "hiv", {WITHOUT}',
+        ],
+    ),
+    (
+        {"profile.orders": {"$elemMatch": {"income": {"$gt": 3}}}},
+        [f'c.profile.orders.$elemMatch: reads "income", {WITHOUT}'],
+    ),
+    ({"a": "coats", "b": {"$exists": True}, "c": [1, None, {"d": "shoes"}], "$and": [{}], "$not": {}}, []),
+]
+
+
+@pytest.mark.parametrize(("condition", "problems"), SENSITIVE)
+def test_what_is_sensitive_is_compared_with_nowhere(condition: Condition, problems: list[str]) -> None:
+    compile_condition(condition)
+    assert [str(each) for each in find_sensitive((), "c", condition)] == problems
+
+
 def test_the_operators_are_those_of_the_core_without_groups() -> None:
     names = "and or nor not eq ne lt lte gt gte in nin ini nini all alli exists type size elemMatch regex regexi"
     assert set(KNOWN) == {f"${name}" for name in f"{names} veq vne vgt vgte vlt vlte".split()}
+
+
+def test_sensitive_values_in_conditions_of_segments_and_of_variants_are_refused(tmp_path: Path) -> None:
+    text = USHER_TOML.replace('{ device = "mobile" }', '{ language = "race" }').replace(
+        '"<b>craft</b>"', '"<b>craft</b>", condition = { "session.preferences.topic" = { "$in" = ["pregnancy"] } }'
+    )
+    with pytest.raises(ConfigError) as caught:
+        load_config(write_config(tmp_path, text))
+    assert caught.value.problems == (
+        f'usher.toml: segments.mobile.condition.language: compares with "race", {WITHOUT}',
+        "usher.toml: touchpoints.hero.variants[1].condition.session.preferences.topic.$in[0]: compares with "
+        f'"pregnancy", {WITHOUT}',
+    )
 
 
 def test_conditions_of_segments_and_of_variants_are_checked(tmp_path: Path) -> None:

@@ -81,7 +81,7 @@ def test_all_that_is_wrong_with_events_is_reported_at_once_in_the_order_of_the_f
     [questions.religion]
     answers = []
     [questions.topic]
-    answers = ["coats", "coats", "a b"]
+    answers = ["coats", "coats", "a b", "Pregnancy"]
     [questions.third]
     answers = "coats"
     [questions.fourth]
@@ -105,6 +105,7 @@ def test_all_that_is_wrong_with_events_is_reported_at_once_in_the_order_of_the_f
         'questions.topic.answers[1]: "coats" stands there twice; remove one of them',
         'questions.topic.answers[2]: "a b" is not allowed; write letters, digits, "_" and "-", such as '
         'answers = ["coats", "shoes"]',
+        'questions.topic.answers[3]: "Pregnancy" is on the sensitive list; do not ask for it, and remove it',
         'questions.third.answers: "coats" is not a list; write a list in square brackets, such as '
         'answers = ["coats", "shoes"]',
     ]

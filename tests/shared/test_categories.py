@@ -49,7 +49,11 @@ def test_a_snapshot_of_an_older_origin_has_no_categories() -> None:
             "header.categories[0].name: expected at most 24 letters, digits, _ and -, the first of them a letter or "
             "digit, got the text 'case study'",
         ),
-        ([["health", []]], "header.categories[0].name: 'health' is on the list of what decisions may not rest on"),
+        (
+            [["health", []]],
+            "header.categories[0].name: 'health' is on the sensitive list, and decisions may not rest on it; publish "
+            "again without it",
+        ),
     ],
 )
 def test_what_is_no_list_of_categories_is_refused(listed: object, problem: str) -> None:

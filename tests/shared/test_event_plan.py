@@ -11,6 +11,7 @@ from shared.errors import InvalidEvent, InvalidSnapshot
 from shared.events import Plan, PlannedEvent, read_event
 from shared.events.plan import read_plan
 from shared.parse import Reader
+from shared.sensitive import REFUSED
 from tests.asking import publish
 from tests.sending import PLAN, event, given
 
@@ -55,7 +56,7 @@ def test_the_plan_is_read_from_the_header_of_a_snapshot() -> None:
         ({"events": {"a": {"properties": {"b": 3}}}}, "header.events.a.properties.b: expected a string, got 3"),
         (
             {"events": {"a": {"properties": {"income": "number"}}}},
-            "header.events.a.properties.income: is on the sensitive list",
+            f"header.events.a.properties.income: {REFUSED}",
         ),
         (
             {"events": {"a": {"properties": {"b": "text"}, "required": ["c"]}}},
@@ -63,7 +64,9 @@ def test_the_plan_is_read_from_the_header_of_a_snapshot() -> None:
         ),
         ({"questions": 3}, "header.questions: expected an object, got 3"),
         ({"questions": {"a": ["b", 3]}}, "header.questions.a[1]: expected a string, got 3"),
-        ({"questions": {"religion": ["b"]}}, "header.questions.religion: is on the sensitive list"),
+        ({"events": {"pregnancy_test": {"properties": {}}}}, f"header.events.pregnancy_test: {REFUSED}"),
+        ({"questions": {"religion": ["b"]}}, f"header.questions.religion: {REFUSED}"),
+        ({"questions": {"topic": ["hats", "Pregnancy"]}}, f"header.questions.topic[1]: 'Pregnancy' {REFUSED}"),
     ],
 )
 def test_a_plan_not_of_the_form_is_refused_with_its_place(change: dict[str, Any], message: str) -> None:

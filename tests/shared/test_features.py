@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shared.features import LARGEST, compile_feature, find_attribute, path_of
+from shared.features import LARGEST, compile_feature, find_attribute
 
 ATTRIBUTES: dict[str, object] = {
     "device": "mobile",
@@ -75,10 +75,3 @@ def test_a_number_counts_as_it_is_and_all_else_as_zero(name: str, value: float) 
 )
 def test_an_indicator_is_one_where_the_attribute_is_or_holds_the_text(name: str, value: float) -> None:
     assert compile_feature(name)(ATTRIBUTES) == value
-
-
-@pytest.mark.parametrize(
-    ("name", "path"), [("session.views", "session.views"), ("device=mobile", "device"), ("a=b=c", "a"), ("", "")]
-)
-def test_the_path_of_a_feature_stands_before_its_value(name: str, path: str) -> None:
-    assert path_of(name) == path

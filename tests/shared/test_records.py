@@ -220,7 +220,7 @@ def test_what_format_2_may_say_is_read() -> None:
     assert all(read.allows(level) for level in ("individual", "cluster", "segment", "global"))
 
 
-REFUSED = "on the list of what decisions may not rest on"
+REFUSED = "on the sensitive list, and decisions may not rest on it; publish again without it"
 MANY = [f"f{i}" for i in range(MOST_FEATURES + 1)]
 
 
@@ -248,7 +248,23 @@ MANY = [f"f{i}" for i in range(MOST_FEATURES + 1)]
         ({"phrases": "x"}, "phrases: expected an object, got the text 'x'"),
         ({"phrases": {"x": 1}}, "phrases.x: expected a string, got 1"),
         ({"phrases": {"x": "w" * 201}}, "phrases.x: 201 characters; at most 200 are allowed"),
-        ({"phrases": {"profile.health=poor": "you are ill"}}, f"phrases: 'profile.health' is {REFUSED}"),
+        ({"phrases": {"profile.health=poor": "you are ill"}}, f"phrases: 'profile.health=poor' is {REFUSED}"),
+        (
+            {"phrases": {"session.preferences.topic=Pregnancy": "you are interested in {value}"}},
+            f"phrases: 'session.preferences.topic=Pregnancy' is {REFUSED}",
+        ),
+        (
+            {"intent": {"bias": 0, "weights": {"tier=disabled": 1}}},
+            f"intent.weights: 'tier=disabled' is {REFUSED}",
+        ),
+        (
+            {"segments": [{"name": "s", "condition": {"profile.income": {"$gt": 3}}}]},
+            f"segments[0].condition: 'profile.income' is {REFUSED}",
+        ),
+        (
+            {"segments": [{"name": "s", "condition": {"$or": [{"topic": {"$in": ["hats", "pregnancy"]}}]}}]},
+            f"segments[0].condition: 'pregnancy' is {REFUSED}",
+        ),
         ({"has_profiles": 1}, "has_profiles: expected true or false, got 1"),
         ({"segments": [{"name": "s", "condition": {}, "because": 1}]}, "segments[0].because: expected a string, got 1"),
     ],
@@ -282,7 +298,12 @@ HERO = "touchpoint:hero"
         ({"shift": []}, "shift: expected an object, got a list"),
         ({"shift": {}}, "shift.features: missing; expected a list"),
         ({"shift": with_shift(features=MANY)}, "shift.features: 51; at most 50 are allowed"),
-        ({"shift": with_shift(features=["profile.gender=f"])}, f"shift.features: 'profile.gender' is {REFUSED}"),
+        ({"shift": with_shift(features=["profile.gender=f"])}, f"shift.features: 'profile.gender=f' is {REFUSED}"),
+        ({"shift": with_shift(features=["topic=pregnancy"])}, f"shift.features: 'topic=pregnancy' is {REFUSED}"),
+        (
+            {"variants": [variant("a", condition={"topic": "net worth"})]},
+            f"variants[0].condition: 'net worth' is {REFUSED}",
+        ),
         ({"shift": with_shift(weights=[[1.0]])}, "shift.weights: expected 2 rows, got 1"),
         ({"shift": with_shift(weights=[[1.0], [1.0, 2.0]])}, "shift.weights[1]: expected 1 numbers, got 2"),
         ({"shift": with_shift(weights=[[1.0], 7])}, "shift.weights[1]: expected a list, got 7"),

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from shared.sensitive import SENSITIVE, SENSITIVE_PAIRS, is_sensitive
+from shared.sensitive import SENSITIVE, SENSITIVE_PAIRS, find_sensitive, is_sensitive
 
 
 @pytest.mark.parametrize(
@@ -32,3 +32,20 @@ def test_every_word_of_the_list_is_found_by_itself() -> None:
     assert len(SENSITIVE) > 80
     assert all(is_sensitive(word) and is_sensitive(word.capitalize()) for word in SENSITIVE)
     assert all(is_sensitive(f"{first}_{second}") for first, second in SENSITIVE_PAIRS)
+
+
+@pytest.mark.parametrize(
+    ("data", "found"),
+    [
+        ("profile.income", "profile.income"),
+        ("profile.orders", None),
+        (3, None),
+        (None, None),
+        ({"profile.health": 3}, "profile.health"),
+        ({"topic": {"$in": ["hats", "Pregnancy", "hiv"]}}, "Pregnancy"),
+        ({"$or": ({"a": 1}, {"b": {"$not": {"$regex": "^gay"}}})}, "^gay"),
+        ({"topic": ["hats", None, {}, True]}, None),
+    ],
+)
+def test_the_first_sensitive_name_or_text_within_data_is_found(data: object, found: str | None) -> None:
+    assert find_sensitive(data) == found
