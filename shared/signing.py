@@ -24,8 +24,10 @@ def read_keys(text: str) -> Keys:
     keys = {}
     for i, part in enumerate(text.split(",")):
         name, colon, secret = part.strip().partition(":")
-        if not colon or not name.isalnum() or len(secret) < 16:
-            raise ValueError(f"key {i + 1} must read id:secret, with an alphanumeric id and a secret of 16 or more")
+        if not colon or not (name.isascii() and name.isalnum()) or len(secret) < 16:
+            raise ValueError(
+                f"key {i + 1} must read id:secret, the id of ASCII letters and digits, the secret of 16 or more"
+            )
         if name in keys:
             raise ValueError(f"key {i + 1} has the id of an earlier one")
         keys[name] = secret.encode()

@@ -138,7 +138,7 @@ class _Walk:
 
     def _is_branching(self, block: range) -> bool:
         """Whether one character may go two ways within a block. Raises where two such ways can meet again."""
-        starts = set()
+        starts: set[tuple[int, int]] = set()
         for index in block:
             inward = [(each, n) for each, n in self._positions[index].follow.items() if each in block]
             for i, (left, ways) in enumerate(inward):
@@ -152,7 +152,7 @@ class _Walk:
         return bool(starts)
 
     def _can_meet(self, starts: set[tuple[int, int]], block: range) -> bool:
-        seen, waiting = set(starts), list(starts)
+        seen, waiting = set(starts), sorted(starts)
         while waiting:
             left, right = waiting.pop()
             for a in self._positions[left].follow:

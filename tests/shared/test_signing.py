@@ -74,6 +74,7 @@ def test_a_secret_may_hold_colons() -> None:
         (":0123456789abcdef", 1),
         ("k:too-short", 1),
         ("bad-id:0123456789abcdef", 1),
+        ("schlüssel:0123456789abcdef", 1),
         (f"{OLD},", 2),
         (f"{OLD},k:short", 2),
     ],
@@ -81,7 +82,7 @@ def test_a_secret_may_hold_colons() -> None:
 def test_keys_of_another_form_are_refused_without_repeating_the_secret(text: str, position: int) -> None:
     with pytest.raises(ValueError) as raised:
         read_keys(text)
-    expected = f"key {position} must read id:secret, with an alphanumeric id and a secret of 16 or more"
+    expected = f"key {position} must read id:secret, the id of ASCII letters and digits, the secret of 16 or more"
     assert str(raised.value) == expected
 
 
