@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
 from pathlib import Path
@@ -175,6 +175,8 @@ def status() -> None:
         out.print(
             f"live: [bold]{found.version}[/], since {_time(found.published_ms)}, confirmed {_time(found.confirmed_ms)}"
         )
+        if found.off:
+            _print_off(found.off)
         sources = ", ".join(f"{count:,} decisions from {escape(name)}" for name, count in found.sources.items())
         span = (
             f", {_time(found.first_ms)} to {_time(found.last_ms)}"
@@ -189,6 +191,29 @@ def status() -> None:
             best = ", ".join(f"{escape(name)} {share:.1%}" for name, share in row.best)
             table.add_row(row.touchpoint, f"{row.level} {row.cell}".strip(), best)
         out.print(table)
+
+
+Touchpoints = Annotated[
+    list[str] | None, typer.Argument(metavar="[TOUCHPOINT]...", help="by name; left out: the whole site")
+]
+
+
+@app.command()
+def off(touchpoints: Touchpoints = None) -> None:
+    """The kill switch: show the pages' own content, within a minute or two, until usher on."""
+    from origin.switch import switch_off
+
+    with _reported(), _kv(_settings()) as client:
+        _print_off(switch_off(client, touchpoints or ()).off)
+
+
+@app.command()
+def on(touchpoints: Touchpoints = None) -> None:
+    """Personalise again what usher off has switched off."""
+    from origin.switch import switch_on
+
+    with _reported(), _kv(_settings()) as client:
+        _print_off(switch_on(client, touchpoints or ()).off)
 
 
 @app.command()
@@ -301,6 +326,17 @@ def _load(path: Path) -> Config:
     from origin.config import load_config
 
     return load_config(path)
+
+
+def _print_off(off: Sequence[str]) -> None:
+    from shared.snapshot import WHOLE_SITE
+
+    if not off:
+        out.print("[green]on[/] everything is personalised")
+    elif WHOLE_SITE in off:
+        out.print("[red]off[/] the whole site shows its own content; [bold]usher on[/] ends that")
+    else:
+        out.print(f"[red]off[/] {escape(', '.join(off))}: the pages' own content; [bold]usher on[/] ends that")
 
 
 @contextmanager

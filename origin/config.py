@@ -45,7 +45,7 @@ _ALLOWED: Final = {
     PROPERTY: 'letters, digits and "_", not beginning with a digit',
     WORD: 'letters, digits, "_" and "-"',
     CATEGORY_NAME: 'letters, digits, "_" and "-", the first of them a letter or a digit',
-    HEADER_NAME: 'the name of a header, as in "cf-ipcountry"',
+    HEADER_NAME: 'the name of a header or cookie, as in "cf-ipcountry"',
     _ORIGIN: "an origin as browsers send it: https, the host in small letters, no path",
 }
 
@@ -69,6 +69,18 @@ class SiteConfig(Section):
         default="", examples=["session.preferences.topic"]
     )
     """Path of the attribute that holds a visitor's primary interest, as variants' `interests` name it; empty: none."""
+
+
+CookieName = Annotated[str, StringConstraints(pattern=HEADER_NAME, max_length=200)]
+
+
+class ConsentConfig(Section):
+    """What a visitor must have agreed to before anything is personalised, stored or learned."""
+
+    cookie: CookieName = Field(examples=["CookieConsent"])
+    """Name of the cookie in which the site's consent tool keeps the visitor's choice."""
+    granted: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(examples=["preferences:true"])
+    """Text that stands in that cookie (percent-decoded) where the visitor has agreed to personalisation."""
 
 
 HeaderName = Annotated[str, StringConstraints(pattern=HEADER_NAME, max_length=200)]
@@ -124,6 +136,8 @@ class Config(Section):
 
     site: SiteConfig = Field(examples=[{"id": "my-shop"}])
     """The site as a whole."""
+    consent: ConsentConfig | None = Field(default=None, examples=[{"cookie": "consent", "granted": "yes"}])
+    """Required consent. Left out, visitors are personalised until they opt out (cookie `usher-optout=1`)."""
     attributes: dict[Name, AttributeConfig] = Field(default={}, examples=[{"source": {"query": "utm_source"}}])
     """Context attributes for conditions, beside the built-in path, device, language and referrer."""
     goals: dict[Name, GoalConfig] = Field(default={}, examples=[{"signup": {"window_h": 24}}])

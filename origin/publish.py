@@ -22,7 +22,7 @@ from origin.train import Model, TouchpointModel
 from shared.errors import InvalidSnapshot
 from shared.posterior import LEVELS
 from shared.records import HOUR_MS
-from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, TRAINED_KEY, Pointer, Snapshot, write_snapshot
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, TRAINED_KEY, WHOLE_SITE, Pointer, Snapshot, write_snapshot
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -80,14 +80,14 @@ def publish(config: Config, model: Model, lake: Lake, client: KvClient, now_ms: 
     if live is not None and _is_same(live.version, version):
         replaced = _find_damage(client, live.version, text)
         if replaced is None:
-            written = _point(client, Pointer(version=live.version, published_ms=live.published_ms, confirmed_ms=now_ms))
+            written = _point(client, config, live.version, live.published_ms, now_ms)
             return Published(version=live.version, keys=(POINTER_KEY,), bytes=written, changed=False, profiles=profiles)
     key = SNAPSHOT_KEY + version
     written = client.put({key: text})
     if client.get(key) != text:
         raise PublishError(f"KV gave back something else for {key} than was written; the pointer was not moved")
     lake.write(lake.snapshots / f"{version}.txt", text.encode())
-    written += _point(client, Pointer(version=version, published_ms=now_ms, confirmed_ms=now_ms))
+    written += _point(client, config, version, now_ms, now_ms)
     return Published(
         version=version,
         keys=(key, POINTER_KEY),
@@ -138,7 +138,15 @@ def _decisive_lines(text: str) -> list[str]:
     return sorted(line for line in text.split("\n")[1:] if not line.startswith(f"{TRAINED_KEY}\t"))
 
 
-def _point(client: KvClient, pointer: Pointer) -> int:
+def _point(client: KvClient, config: Config, version: str, published_ms: int, confirmed_ms: int) -> int:
+    """Write the pointer; what is switched off by now stays so, as far as it is still there."""
+    try:
+        live = read_pointer(client)
+    except (PublishError, KvValueError):
+        live = None
+    known = {WHOLE_SITE, *config.touchpoints}
+    off = tuple(name for name in live.off if name in known) if live is not None else ()
+    pointer = Pointer(version=version, published_ms=published_ms, confirmed_ms=confirmed_ms, off=off)
     return client.put({POINTER_KEY: pointer.to_text()})
 
 
@@ -236,6 +244,7 @@ def _header(config: Config, model: Model) -> dict[str, object]:
         "site": config.site.id,
         "holdout_share": config.site.holdout_share,
         "honour_gpc": config.site.honour_gpc,
+        "consent": None if config.consent is None else config.consent.model_dump(),
         "origins": list(config.site.origins),
         "segments": [
             {

@@ -27,7 +27,7 @@ class CellStatus:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Status:
     """The live snapshot, when it was published and last confirmed, what it was trained on, the level that each
-    touchpoint has reached with the reason why not a finer one, and its cells."""
+    touchpoint has reached with the reason why not a finer one, its cells, and what is switched off."""
 
     version: str
     published_ms: int
@@ -38,6 +38,7 @@ class Status:
     sources: dict[str, int]
     levels: dict[str, tuple[str, str]]
     cells: tuple[CellStatus, ...]
+    off: tuple[str, ...] = ()
 
 
 def read_status(client: KvClient) -> Status | None:
@@ -66,6 +67,7 @@ def read_status(client: KvClient) -> Status | None:
         sources=trained.get("sources", {}),
         levels={name: (level, reason) for name, (level, reason) in trained.get("levels", {}).items()},
         cells=tuple(cells),
+        off=pointer.off,
     )
 
 

@@ -132,6 +132,15 @@ class Phrase:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Consent:
+    """Where a site keeps what a visitor has agreed to: the cookie, and the text that stands in it where personalisation
+    is granted."""
+
+    cookie: str
+    granted: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
     """What a request needs to know before it looks at any touchpoint."""
 
@@ -140,6 +149,7 @@ class Header:
     created_ms: int
     holdout_share: float
     honour_gpc: bool
+    consent: Consent | None
     origins: tuple[str, ...]
     segments: tuple[Segment, ...]
     attributes: tuple[AttributeSource, ...]
@@ -167,6 +177,7 @@ def read_header(data: object) -> tuple[Header, int]:
         created_ms=reader.whole("created_ms", low=0, high=_LATEST_MS),
         holdout_share=reader.number("holdout_share", low=0.0, high=1.0),
         honour_gpc=reader.flag("honour_gpc", default=True),
+        consent=_read_consent(reader),
         origins=_texts(reader, "origins"),
         segments=tuple(_read_segment(each, i) for i, each in enumerate(reader.items("segments"))),
         attributes=tuple(_read_attribute(each, i) for i, each in enumerate(reader.items("attributes"))),
@@ -180,6 +191,16 @@ def read_header(data: object) -> tuple[Header, int]:
         categories=read_categories(reader),
     )
     return header, reader.whole("records", low=0, high=1 << 31)
+
+
+def _read_consent(parent: Reader) -> Consent | None:
+    if parent.data.get("consent") is None:
+        return None
+    reader = Reader(parent.mapping("consent"), parent.place("consent"), InvalidSnapshot)
+    consent = Consent(cookie=reader.text("cookie", longest=200), granted=reader.text("granted", longest=200))
+    if not consent.granted:  # stands in every cookie
+        raise reader.fail("granted", "a text that is not empty")
+    return consent
 
 
 def _read_segment(data: object, index: int) -> Segment:

@@ -29,15 +29,19 @@ POINTER_KEY: Final = "current"
 SNAPSHOT_KEY: Final = "snapshot:"
 # The record that says what a snapshot was trained on.
 TRAINED_KEY: Final = "trained"
+# What a pointer names as off where nothing of the site is to be personalised.
+WHOLE_SITE: Final = "*"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Pointer:
-    """Which snapshot is live, since when, and when a retrain last confirmed it."""
+    """Which snapshot is live, since when, and when a retrain last confirmed it; and what is switched off: touchpoints
+    by name, or the WHOLE_SITE."""
 
     version: str
     published_ms: int
     confirmed_ms: int
+    off: tuple[str, ...] = ()
 
     @classmethod
     def from_text(cls, text: str) -> Pointer:
@@ -50,11 +54,14 @@ class Pointer:
             version=version,
             published_ms=reader.whole("published_ms", low=0, high=1 << 53),
             confirmed_ms=reader.whole("confirmed_ms", low=0, high=1 << 53),
+            off=reader.texts("off") if "off" in reader.data else (),
         )
 
     def to_text(self) -> str:
         """The pointer as it is published."""
-        return _dump({"snapshot": self.version, "published_ms": self.published_ms, "confirmed_ms": self.confirmed_ms})
+        off = {"off": list(self.off)} if self.off else {}
+        moments = {"published_ms": self.published_ms, "confirmed_ms": self.confirmed_ms}
+        return _dump({"snapshot": self.version, **moments, **off})
 
 
 class Snapshot:

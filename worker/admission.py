@@ -18,6 +18,7 @@ from shared.signing import Keys
 from shared.snapshot import Snapshot
 from worker.answers import Answer, Refusal
 from worker.asked import AskedPage
+from worker.consent import is_allowed
 from worker.context import LONGEST
 from worker.visitor import read_visitor
 
@@ -169,7 +170,8 @@ def _read_sender(
         return Sender(source=SERVER, visitor="", session_ms=0, user_agent="", allowance=ALLOWANCES[SERVER], limits={})
     if keys is None:
         return _NO_KEYS
-    if asked.header("sec-gpc") == "1" and (snapshot is None or snapshot.header.honour_gpc):
+    header = snapshot.header if snapshot is not None else None
+    if not is_allowed(header, asked.header("sec-gpc"), asked.header("cookie")):
         return Answer(status=204, body=None)
     visitor, problem = read_visitor(asked.header("cookie"), keys)
     if visitor is None:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Container, Iterable
 from typing import Final
 from urllib.parse import parse_qs, urlsplit
 
@@ -11,6 +11,7 @@ from shared.records import AttributeSource
 from shared.session import Declared, Left, Viewed, fold, is_over, remembers
 from shared.signing import PREVIEW_PARAMETER, Keys
 from shared.snapshot import Snapshot
+from worker.consent import is_allowed
 from worker.context import LONGEST, read_context, referral_of
 from worker.cookies import read_left, read_preferences
 from worker.page_view import PageRequest
@@ -49,17 +50,18 @@ def read_page_request(
     keys: Keys,
     now_ms: int,
     random_bytes: Callable[[int], bytes],
+    off: Container[str] = (),
 ) -> tuple[PageRequest | None, list[str]]:
     """Return who asks for an observed page, and what is to be counted: a cookie that was not believed; page views whose
     first report the visitor's cookie does not know (`left_unknown`), as where tabs have overwritten each other; and
     declared preferences that the snapshot's plan does not know (`preference_refused`).
 
-    None where nobody may be told apart: the browser sends Global Privacy Control, and the site honours it.
+    `off` are the touchpoints that are switched off. None where the visitor may not be told apart (`worker.consent`).
     """
     header = asked.header
-    if snapshot.header.honour_gpc and header("sec-gpc") == "1":
-        return None, []
     cookies = header("cookie")
+    if not is_allowed(snapshot.header, header("sec-gpc"), cookies):
+        return None, []
     known, problem = read_visitor(cookies, keys)
     left = read_left(cookies)
     reports, unknown = _sort_reports(left, known)
@@ -71,7 +73,7 @@ def read_page_request(
     visitor = continue_visit(known, [*reports, *declared], viewed, random_bytes, reported)
     request = PageRequest(
         id=viewed.page_view,
-        names=snapshot.touchpoints_on(asked.path),
+        names=[name for name in snapshot.touchpoints_on(asked.path) if name not in off],
         snapshot=snapshot,
         visitor=visitor,
         # A page that is fetched ahead is decided as if it were shown already.

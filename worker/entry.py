@@ -20,9 +20,11 @@ import js
 from pyodide.ffi import create_proxy, to_js
 from workers import WorkerEntrypoint, import_from_javascript
 
+from shared.snapshot import WHOLE_SITE
 from worker import admission, client, intake
 from worker.answers import Answer, Refusal
 from worker.asked import AskedPage, header_names, read_page_request
+from worker.consent import forget_cookies, is_allowed
 from worker.cookies import without_ours
 from worker.deciding import Deciding
 from worker.receipts import Receipts
@@ -208,20 +210,22 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             return await module.fetchUpstream(self.bindings, request)
         cookies = without_ours(asked.header("cookie"))
         fetched = module.fetchPage(self.bindings, request, REMOVED_REQUEST_HEADERS, cookies)
-        deciding = self._start_deciding(asked, store.snapshot, now_ms)
+        deciding = self._start_deciding(asked, store, now_ms)
         response = await fetched
         if store.snapshot is None and loading is not None:
             await self._wait_for_first_snapshot(loading)
         if is_observed is None:
             is_observed = _is_observed(store, asked.path)
             asked = _describe(request)  # what the snapshot wants to know of a request was not known before
-            deciding = self._start_deciding(asked, store.snapshot, now_ms) if is_observed else None
+            deciding = self._start_deciding(asked, store, now_ms) if is_observed else None
         if is_observed is False or not _is_page(response):
             return response
         view = await deciding.finish(self.settings.profile_margin_s) if deciding is not None else None
         keys = self._read_keys()
         if view is None or keys is None:
-            return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None)
+            if store.snapshot is None:
+                _count("no_snapshot")
+            return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, _forget(asked, store.snapshot))
         try:
             written = self._write_slots(request, view, response)
         except Exception as error:  # noqa: BLE001 - the page as it is
@@ -232,13 +236,16 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             _count(problem)
         return module.withHeaders(written, VALIDATORS, CACHE_HEADERS, cookie)
 
-    def _start_deciding(self, asked: AskedPage, snapshot: Snapshot | None, now_ms: int) -> Deciding | None:
+    def _start_deciding(self, asked: AskedPage, store: SnapshotStore, now_ms: int) -> Deciding | None:
         """Decide a page while it is being fetched; None where nobody may be told apart, or nothing is known."""
-        keys = self._read_keys()
+        keys, snapshot = self._read_keys(), store.snapshot
         if snapshot is None or keys is None or asked.method == "HEAD":
             return None
+        if WHOLE_SITE in store.off:
+            _count("switched_off")
+            return None
         try:
-            request, problems = read_page_request(asked, snapshot, keys, now_ms, os.urandom)
+            request, problems = read_page_request(asked, snapshot, keys, now_ms, os.urandom, store.off)
             for problem in problems:
                 _count(problem)
             if request is None:
@@ -436,6 +443,12 @@ def _serve_client(request: Any) -> Any:
     )
     response.headers.set("etag", client.ETAG)
     return response
+
+
+def _forget(asked: AskedPage, snapshot: Snapshot | None) -> str | None:
+    """What removes our cookies from a browser that may not have them (any more)."""
+    header, cookies = snapshot.header if snapshot is not None else None, asked.header("cookie")
+    return None if is_allowed(header, asked.header("sec-gpc"), cookies) else forget_cookies(cookies)
 
 
 def _script_tag(view: PageView) -> str:

@@ -38,13 +38,14 @@ export function fetchUpstream(env, request) {
   return env.ASSETS === undefined ? fetch(request) : env.ASSETS.fetch(request);
 }
 
-/** The response with the headers that every response on a touchpoint's URL carries; `set` holds name and value in turn. */
+/** The response with the headers that every response on a touchpoint's URL carries; `set` holds name and value in turn,
+ * `cookie` a Set-Cookie value a line. */
 export function withHeaders(response, removed, set, cookie) {
   const result = new Response(response.body, response);
   for (const name of removed.split("\n")) result.headers.delete(name);
   const pairs = set.split("\n");
   for (let i = 0; i < pairs.length; i += 2) result.headers.set(pairs[i], pairs[i + 1]);
-  if (cookie) result.headers.append("set-cookie", cookie);
+  if (cookie) for (const each of cookie.split("\n")) result.headers.append("set-cookie", each);
   return result;
 }
 

@@ -19,6 +19,8 @@ KvGet = Callable[[str], Awaitable[str | None]]
 class SnapshotStore:
     """Holds the last good snapshot and knows when to look for a newer one.
 
+    `off` is what the pointer, when it was last read, had switched off.
+
     Lives as long as the isolate and holds plain data only: a task or lock of one request may not be awaited by
     another.
     """
@@ -28,6 +30,7 @@ class SnapshotStore:
         self.ttl_ms = ttl_ms
         self.confirmed_ms = 0
         self.is_published: bool | None = None
+        self.off: tuple[str, ...] = ()
         self._next_look_ms = 0
 
     def is_due(self, now_ms: int) -> bool:
@@ -58,7 +61,7 @@ class SnapshotStore:
             live = Pointer.from_text(pointer)
         except InvalidSnapshot:
             return "pointer_invalid"
-        self.confirmed_ms, version = live.confirmed_ms, live.version
+        self.confirmed_ms, self.off, version = live.confirmed_ms, live.off, live.version
         if self.snapshot is not None and self.snapshot.version == version:
             return None
         text = await kv_get(SNAPSHOT_KEY + version)

@@ -115,6 +115,7 @@ def test_a_kv_that_is_slow_from_the_start(world: World) -> None:
 def test_a_kv_that_fails(world: World) -> None:
     set_faults(world, SCORES_get={"error": "KV GET failed: 500"})
     assert_own_page(world, "kv_failed")
+    assert_own_page(world, "no_snapshot")
 
 
 def test_after_a_failure_the_last_good_snapshot_stays_and_a_later_one_is_taken(world: World) -> None:

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 COMMANDS = [
     *("schema", "check", "import-log", "pull", "train", "publish", "retrain", "status", "preview"),
-    *("replay", "explain", "stitch", "compact"),
+    *("replay", "explain", "stitch", "compact", "off", "on"),
 ]
 LEVEL = "uses the segment level (cluster level: {} of 10,000 people and 1 of 90 days so far)"
 CLOSED = "2026-12-01T00:00:00+00:00"
@@ -264,6 +264,20 @@ def test_publish_mends_what_status_found_missing(live: Usher, kv: KvClient) -> N
     assert "which KV does not hold; run usher publish" in failure(live("status"))
     said(live("publish"))
     assert said(live("status"))[0].startswith("live: ")
+
+
+def test_off_and_on_say_what_the_edge_is_told_and_status_too(live: Usher) -> None:
+    assert failure(live("off")) == "nothing is published, so nothing is personalised; run usher retrain first"
+    said(live("train"))
+    said(live("publish"))
+    assert said(live("off", "hero")) == ["off hero: the pages' own content; usher on ends that"]
+    assert said(live("status"))[1] == "off hero: the pages' own content; usher on ends that"
+    assert failure(live("off", "her")) == 'her is no touchpoint of the live snapshot; write "hero"'
+    assert said(live("off")) == ["off the whole site shows its own content; usher on ends that"]
+    said(live("publish"))
+    assert said(live("status"))[1] == "off the whole site shows its own content; usher on ends that"
+    assert said(live("on")) == ["on everything is personalised"]
+    assert said(live("status"))[1].startswith("trained as of ")
 
 
 def test_preview_prints_a_link_and_nothing_else(live: Usher) -> None:

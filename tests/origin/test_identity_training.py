@@ -173,21 +173,23 @@ def read_rewarded(config: Config, lake: Lake) -> list[tuple[str, str]]:
     return [(row["variant"], row["unit"]) for row in rows]
 
 
-BY_USER = {"visitor": "", "source": "server"}
+def by_user(number: int, user: str) -> Event:
+    """A goal that a server reports of a user."""
+    return goal(number, visitor="", source="server", user=user)
 
 
 @pytest.mark.parametrize(
     ("reports", "rewarded"),
     [
-        ([goal(1, user="u", **BY_USER)], [("offer", "visitor-2")]),
-        ([goal(1, user="nobody", **BY_USER)], []),
+        ([by_user(1, "u")], [("offer", "visitor-2")]),
+        ([by_user(1, "nobody")], []),
         ([goal(1)], [("craft", "visitor-1")]),
         ([goal(2)], [("offer", "visitor-2")]),
         ([goal(4)], [("offer", "visitor-2")]),  # a device of theirs that has seen nothing
         ([goal(4, after_ms=3)], [("craft", "visitor-1")]),
         ([goal(3)], [("house", "visitor-3")]),
         # The browser and a server report one purchase, which the server's clock puts elsewhere.
-        ([goal(1, after_ms=3), goal(1, user="u", **BY_USER)], [("craft", "visitor-1")]),
+        ([goal(1, after_ms=3), by_user(1, "u")], [("craft", "visitor-1")]),
     ],
 )
 def test_a_goal_rewards_once_what_its_visitor_or_else_the_person_saw_last_before_it(

@@ -40,7 +40,7 @@ def test_the_snapshot_is_written_and_verified_before_the_pointer(
     done = publish(config, model, lake, faulty_kv, NOON_MS)
     key = f"snapshot:{done.version}"
     quoted = key.replace(":", "%3A")
-    assert proxy.names() == ["GET current", f"PUT {key}", f"GET {quoted}", "PUT current"]
+    assert proxy.names() == ["GET current", f"PUT {key}", f"GET {quoted}", "GET current", "PUT current"]
     text, pointer = kv.get(key), kv.get("current")
     assert text is not None and pointer is not None
     assert done == Published(
@@ -179,6 +179,21 @@ def test_the_same_content_is_confirmed_and_not_written_again(
     assert [name for name in proxy.names() if name.startswith("PUT")] == ["PUT current"]
     assert read_pointer(kv) == Pointer(version=first.version, published_ms=NOON_MS, confirmed_ms=LATER_MS)
     assert len(list(lake.snapshots.iterdir())) == 1
+
+
+@pytest.mark.parametrize(
+    ("off", "kept"), [(("hero",), ("hero",)), (("*",), ("*",)), (("*", "gone", "hero"), ("*", "hero"))]
+)
+def test_what_is_switched_off_stays_so(
+    config: Config, model: Model, better: Model, lake: Lake, kv: KvClient, off: tuple[str, ...], kept: tuple[str, ...]
+) -> None:
+    first = publish(config, model, lake, kv, NOON_MS)
+    kv.put({"current": Pointer(version=first.version, published_ms=1, confirmed_ms=1, off=off).to_text()})
+    for trained in (model, better):  # confirmed, and replaced
+        done = publish(config, trained, lake, kv, LATER_MS)
+        pointer = read_pointer(kv)
+        assert pointer is not None
+        assert (pointer.version, pointer.off) == (done.version, kept)
 
 
 def test_a_change_of_the_configuration_alone_is_published(

@@ -45,6 +45,12 @@ def with_variant(records: Records, index: int, change: Record) -> Records:
         ({"holdout_share": 1.01}, "header.holdout_share: expected a number from 0 to 1, got 1.01"),
         ({"holdout_share": "0.1"}, "header.holdout_share: expected a number, got the text '0.1'"),
         ({"honour_gpc": 1}, "header.honour_gpc: expected true or false, got 1"),
+        ({"consent": "yes"}, "header.consent: expected an object, got the text 'yes'"),
+        ({"consent": {"granted": "yes"}}, "header.consent.cookie: missing; expected a string"),
+        (
+            {"consent": {"cookie": "c", "granted": ""}},
+            "header.consent.granted: expected a text that is not empty, got the text ''",
+        ),
         ({"origins": "https://a.example"}, "header.origins: expected a list, got the text 'https://a.example'"),
         ({"goals": "order"}, "header.goals: expected a list, got the text 'order'"),
         ({"goals": ["order", 2]}, "header.goals[1]: expected a string, got 2"),

@@ -24,6 +24,7 @@ def test_what_was_written_is_read(site_header: Record, site_records: Records) ->
     assert snapshot.header.site == "shop"
     assert snapshot.header.holdout_share == 0.1
     assert snapshot.header.honour_gpc is True
+    assert snapshot.header.consent is None
     assert snapshot.header.goals == ("order",)
     assert snapshot.header.pages == {"hero": ("/", "/men/*"), "banner": ("/",)}
     assert [segment.name for segment in snapshot.header.segments] == ["staff", "vip"]
@@ -200,8 +201,9 @@ def test_a_record_that_is_no_touchpoint_and_no_cell_of_one_is_never_written(
 
 
 def test_a_pointer_comes_back_as_it_was_written() -> None:
-    pointer = Pointer(version="v1", published_ms=1, confirmed_ms=2)
-    assert Pointer.from_text(pointer.to_text()) == pointer
+    for off in ((), ("hero", "*")):
+        pointer = Pointer(version="v1", published_ms=1, confirmed_ms=2, off=off)
+        assert Pointer.from_text(pointer.to_text()) == pointer
 
 
 @pytest.mark.parametrize(
@@ -211,6 +213,10 @@ def test_a_pointer_comes_back_as_it_was_written() -> None:
         ('{"snapshot":""}', "current.snapshot: expected the version of a snapshot, got the text ''"),
         ('{"snapshot":"v1"}', "current.published_ms: missing; expected a whole number from 0 to 9007199254740992"),
         ("[]", "current: expected an object, got a list"),
+        (
+            '{"snapshot":"v1","published_ms":1,"confirmed_ms":1,"off":"hero"}',
+            "current.off: expected a list, got the text 'hero'",
+        ),
     ],
 )
 def test_a_pointer_that_is_none_says_why(text: str, message: str) -> None:

@@ -119,6 +119,14 @@ def test_events_under_global_privacy_control_are_forgotten(site: Snapshot | None
     assert refused(site, **{**BROWSER, "sec_gpc": "1"}) == (status, None)
 
 
+def test_events_of_whom_nobody_may_tell_apart_are_forgotten_but_for_those_of_servers() -> None:
+    careful = publish_hero(place("a", "b"), consent={"cookie": "agreed", "granted": "yes"})
+    assert refused(careful, **BROWSER) == (204, None)
+    assert isinstance(admitted(careful, **{**BROWSER, "cookie": f"{COOKIE}; agreed=yes"}), Sender)
+    assert refused(**{**BROWSER, "cookie": f"{COOKIE}; usher-optout=1"}) == (204, None)
+    assert isinstance(admitted(careful, **SERVER), Sender)
+
+
 def test_global_privacy_control_is_for_browsers_and_where_the_site_honours_it() -> None:
     assert isinstance(admitted(**{**SERVER, "sec_gpc": "1"}), Sender)
     indifferent = publish_hero(place("a", "b"), honour_gpc=False)

@@ -271,6 +271,19 @@ def test_global_privacy_control_is_honoured_where_the_site_does(signal: str, hon
     assert (request is not None, problems) == (is_read, [])
 
 
+def test_without_consent_nobody_is_told_apart() -> None:
+    site = publish_hero(place("a", "b"), consent={"cookie": "agreed", "granted": "yes"})
+    assert read(described(cookie=cookie_of(VISITOR)), site) == (None, [])
+    request, _ = read(described(cookie=f"{cookie_of(VISITOR)}; agreed=yes"), site)
+    assert request is not None
+
+
+def test_a_touchpoint_that_is_switched_off_is_not_decided() -> None:
+    request, _ = read_page_request(described(), SITE, KEYS, NOW_MS, lambda count: b"\x01" * count, ("hero", "other"))
+    assert request is not None
+    assert (read_well(described()).names, request.names) == (["hero"], [])
+
+
 @pytest.mark.parametrize("purpose", ["prefetch", "prefetch;prerender", "prerender"])
 def test_a_page_fetched_ahead_of_its_time_is_not_shown_yet(purpose: str) -> None:
     request = read_well(described(sec_purpose=purpose, cookie=cookie_of(VISITOR)))

@@ -6,7 +6,7 @@ import json
 import pytest
 
 from shared.records import FORMAT
-from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, write_snapshot
+from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Pointer, write_snapshot
 from worker.snapshots import PATIENCE_MS, RETRY_MS, SnapshotStore
 
 TTL_MS = 30_000
@@ -253,3 +253,20 @@ def test_two_refreshes_that_overlap_both_end_with_the_published_version(store: S
     assert asyncio.run(overlap()) == [None, None]
     assert version_of(store) == "v1"
     assert not store.is_due(NOW_MS)
+
+
+def test_what_is_switched_off_is_known_from_the_pointer_without_a_new_snapshot(
+    store: SnapshotStore, kv: FakeKv
+) -> None:
+    kv.publish("v1")
+    refresh(store, kv)
+    assert list(store.off) == []
+    kv.values[POINTER_KEY] = Pointer(version="v1", published_ms=1, confirmed_ms=2, off=("hero",)).to_text()
+    assert refresh(store, kv) is None
+    assert list(store.off) == ["hero"]
+    kv.values[POINTER_KEY] = "no pointer"
+    refresh(store, kv)
+    assert list(store.off) == ["hero"]
+    kv.point_to("v1")
+    refresh(store, kv)
+    assert list(store.off) == []

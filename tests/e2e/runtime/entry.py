@@ -137,7 +137,7 @@ def _break(name: str) -> object:
 
 def _set_timer(body: str) -> object:
     _broken["EXPOSURE_TIMER_MS"] = entry.EXPOSURE_TIMER_MS
-    entry.EXPOSURE_TIMER_MS = int(body)
+    vars(entry)["EXPOSURE_TIMER_MS"] = int(body)
     return {}
 
 
