@@ -233,29 +233,12 @@ def preview(
 @app.command()
 def replay() -> None:
     """Decide again what was logged, and fail where anything comes out otherwise."""
+    from origin.explanation import print_replay
     from origin.replay import replay as decide_again
 
     with _reported(), _lake(_settings()) as lake, out.status("replaying"):
         done = decide_again(lake)
-    out.print(
-        f"[green]same[/] {done.same:,} decisions, variant and propensity to the last bit; {done.repeats:,} of them "
-        "repeat an earlier one"
-    )
-    if done.forced or done.unmatched:
-        out.print(
-            f"[yellow]note[/] not replayed: {done.forced:,} previews, {done.unmatched:,} repeats of decisions that are "
-            "not in the lake"
-        )
-    if done.first_missing is not None:
-        _print_errors([f"{done.missing:,} decisions cannot be replayed, the first: {done.first_missing}"])
-    if done.first_difference is not None:
-        first = done.first_difference
-        _print_errors(
-            [
-                f"{done.different:,} decisions came out otherwise, the first: {first.touchpoint} of {first.event_id} "
-                f"({first.place}): logged {first.logged}, computed {first.computed}"
-            ]
-        )
+    print_replay(out, done)
     if not done.is_faithful:
         raise typer.Exit(1)
 
@@ -276,11 +259,15 @@ def explain(
             raise OriginError(
                 f"{wanted}: the lake holds no decision, visitor or unit of that id; usher pull brings new"
             )
+        if len(found) > last:
+            out.print(f"the newest {last:,} of {len(found):,} decisions; --last {len(found)} shows all")
+        told: set[str] = set()
         for logged in found[-last:]:
             draw = find_draw(logged, found) or find_draw(logged, find_logged(lake, logged.unit))
             if draw is not logged:
                 print_repeat(out, logged, draw)
-            if draw is not None:
+            if draw is not None and draw.event_id not in told:
+                told.add(draw.event_id)
                 print_derivation(out, derive(draw, lake))
 
 

@@ -15,58 +15,60 @@ from origin.columns import COLUMNS, JSON
 from origin.errors import LakeError
 from origin.lake import Lake
 from origin.stored import read_events
-from shared.decision import Decision
 from shared.errors import InvalidProfile, InvalidSnapshot
-from shared.events import SCHEMA
+from shared.events import LOGGED, SCHEMA
 from shared.profile import Profile
 from shared.situation import Situation, situate
 from shared.snapshot import Snapshot
 
-# Decisions that were not drawn from a distribution, so that there is nothing to compute again.
+# Reasons of decisions that were not made at their view: one repeats an earlier one, a preview link forced the other.
 REPEATED: Final = "kept"
 FORCED: Final = "preview"
-
-
-# What a replay compares beside variant, propensity and slate.
-DETAILS: Final = (
-    "epoch", "level", "cell", "eligible", "excluded", "probabilities", "holdout", "relaxations", "fallbacks", "reason",
-    "because",
-)  # fmt: skip
+# All that is logged of a decision, by its own names.
+DECIDED: Final = (*LOGGED, "slate", "slate_propensities")
+# Those that may be missing, and what they are then: only slates have positions, and older edges did not say what they
+# had drawn earlier.
+_MAY_LACK: Final[Mapping[str, tuple[()] | None]] = {"slate": (), "slate_propensities": (), "earlier": None}
 
 
 # So many rows are read at once.
 AT_ONCE: Final = 5_000
 # What a person may name decisions by, and the columns that are read.
 _IDS: Final = ("event_id", "visitor", "unit")
-_READ: Final = (
-    *("event_id", "visitor", "received_ms", "unit", "touchpoint", "variant", "propensity", "snapshot", "profile"),
-    *("slate", "slate_propensities", "created_ms", "context", "session"),
-    *DETAILS,
-)
+_READ: Final = ("event_id", "visitor", "received_ms", "created_ms", "context", "session", *DECIDED)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class LoggedDecision:
-    """An exposure as it stands in the lake: the decision, and what it was made from. `details` are the values of
-    DETAILS."""
+    """An exposure as it stands in the lake: the decision, in fields named as those of `shared.decision.Decision`, and
+    what it was made from. `earlier` is None where the edge did not say yet; `place` says where in the lake it is."""
 
     event_id: str
     visitor: str
-    unit: str
     touchpoint: str
+    unit: str
     epoch: str
     variant: str
     propensity: float
-    slate: tuple[str, ...]
-    slate_propensities: tuple[float, ...]
+    eligible: tuple[str, ...]
+    excluded: tuple[str, ...]
+    earlier: tuple[str, ...] | None
+    probabilities: tuple[float, ...]
+    level: str
+    cell: str
+    holdout: bool
+    randomised: bool
+    relaxations: tuple[str, ...]
+    fallbacks: tuple[str, ...]
     reason: str
     because: str
     snapshot: str
     profile: str
+    slate: tuple[str, ...]
+    slate_propensities: tuple[float, ...]
     decided_ms: int
     context: Mapping[str, Any]
     session: Mapping[str, Any]
-    details: tuple[Any, ...]
     place: str
 
 
@@ -169,11 +171,6 @@ def _read_exposures(lake: Lake, wanted: str | None) -> Iterator[LoggedDecision]:
         connection.disconnect()
 
 
-def details_of(decision: Decision) -> tuple[Any, ...]:
-    """The values of DETAILS of a decision, as they would be logged."""
-    return tuple(getattr(decision, name) for name in DETAILS)
-
-
 def _read(row: Mapping[str, Any]) -> LoggedDecision:
     """One exposure from its columns."""
     place = f"visitor {row['visitor']}, received at {row['received_ms']} ms"
@@ -181,25 +178,27 @@ def _read(row: Mapping[str, Any]) -> LoggedDecision:
         return LoggedDecision(
             event_id=row["event_id"],
             visitor=row["visitor"],
-            unit=_required(row, "unit"),
-            touchpoint=_required(row, "touchpoint"),
-            epoch=_required(row, "epoch"),
-            variant=_required(row, "variant"),
-            propensity=_required(row, "propensity"),
-            slate=_list(row, "slate") or (),
-            slate_propensities=_list(row, "slate_propensities") or (),
-            reason=_required(row, "reason"),
-            because=_required(row, "because"),
-            snapshot=_required(row, "snapshot"),
-            profile=_required(row, "profile"),
             decided_ms=_required(row, "created_ms"),
             context=json.loads(_required(row, "context")),
             session=json.loads(_required(row, "session")),
-            details=tuple(_list(row, name) if COLUMNS[name] == JSON else _required(row, name) for name in DETAILS),
             place=place,
+            **{name: _decided(row, name) for name in DECIDED},
         )
     except (ValueError, KeyError, TypeError) as error:
         raise LakeError(f"{row['event_id']} ({place}): is no exposure ({error!r}); its object is damaged") from error
+
+
+def _decided(row: Mapping[str, Any], name: str) -> Any:
+    """A field of the decision, as the decision has it."""
+    if row[name] is None and name in _MAY_LACK:
+        return _MAY_LACK[name]
+    value = _required(row, name)
+    if COLUMNS[name] != JSON:
+        return value
+    listed = json.loads(value)
+    if not isinstance(listed, list) or any(isinstance(each, list | dict) for each in listed):
+        raise TypeError(f"{name} is no list of texts or numbers")
+    return tuple(listed)
 
 
 def _required(row: Mapping[str, Any], name: str) -> Any:
@@ -207,8 +206,3 @@ def _required(row: Mapping[str, Any], name: str) -> Any:
     if row[name] is None:
         raise KeyError(name)
     return row[name]
-
-
-def _list(row: Mapping[str, Any], name: str) -> tuple[Any, ...] | None:
-    """The list in a column of JSON, as the decision has it; None where there is none."""
-    return None if row[name] is None else tuple(json.loads(row[name]))

@@ -1,49 +1,53 @@
 """Replay: decide again what was logged, with the snapshots and profiles of that time, and compare.
 
-Every decision must come out the same to the last bit: variant and propensity, and all else that was logged of it
-(eligible variants, probabilities, level, relaxations, reason), in the holdout too. Decisions that repeat an earlier one
-of their epoch are compared with that one where the lake holds it.
+Every decision must come out the same to the last bit, in all that was logged of it, in the holdout too. Decisions that
+repeat an earlier one of their epoch are held against that one. Where the lake does not hold it (its page was left
+before anything was logged), a repeat cannot be certified, only checked for what no draw could have given.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from itertools import islice
-from typing import Final
+from typing import Final, NamedTuple
 
-from origin.lake import Lake
-from origin.logged import (
-    DETAILS,
-    FORCED,
-    REPEATED,
-    Archive,
-    LoggedDecision,
-    MissingVersion,
-    details_of,
-    read_logged,
+from origin.comparison import (
+    Draw,
+    Kept,
+    check_orphan,
+    compare,
+    compare_constants,
+    compare_kept,
+    decide_again,
+    keep,
+    name_draw,
 )
-from shared.decision import Decision, decide
-from shared.errors import InvalidSnapshot
+from origin.lake import Lake
+from origin.logged import FORCED, REPEATED, Archive, LoggedDecision, MissingVersion, read_logged
+from shared.decision import Decision
+
+# So many decisions are read at once, with their profiles.
+AT_ONCE: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Difference:
-    """A decision that came out otherwise: what was logged and what was computed."""
+    """A decision that came out otherwise, where it stands, and in what: a sentence each."""
 
     event_id: str
     place: str
     touchpoint: str
-    logged: str
-    computed: str
+    problems: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Replay:
     """What a replay found.
 
-    `same` decisions came out as they were logged, `repeats` of them by the decision they repeat; `unmatched` repeats
-    have their first decision outside the lake, `forced` ones came from preview links. `different` and `missing` (the
-    lake does not hold what they were made from) count the failures, the first of which are named.
+    `same` decisions came out as they were logged, `repeats` of them by the decision they repeat. `forced` ones came
+    from preview links, and are what those show. `unmatched` repeats are not certified: what they repeat is not in the
+    lake, and nothing speaks against them. `different` and `missing` (the lake does not hold what they were made from)
+    count the failures; of either, the one that was received first is named.
     """
 
     same: int
@@ -61,20 +65,26 @@ class Replay:
         return self.different == 0 and self.missing == 0
 
 
-Drawn = tuple[str, str, str]
-Outcome = tuple[str, float, tuple[str, ...], tuple[float, ...]]
-# So many decisions are read at once, with their profiles.
-AT_ONCE: Final = 5_000
+class _Entry(NamedTuple):
+    """A decision as a failure names it; `number` is its place in the order of the log."""
 
-
-@dataclass(frozen=True, slots=True)
-class _Repeat:
-    """What is kept of a repeated decision until all draws are known."""
-
+    number: int
     event_id: str
     place: str
-    drawn: Drawn
-    outcome: Outcome
+    touchpoint: str
+
+
+class _Waiting(NamedTuple):
+    """What is kept of a repeat until all draws are known: whose it is, what it repeats, what it says of that, and what
+    is wrong with it: in itself, by its snapshot should the draw not be found, or what is missing to tell."""
+
+    entry: _Entry
+    visitor: str
+    draw: Draw
+    kept: Kept
+    odd: tuple[str, ...]
+    impossible: tuple[str, ...]
+    missing: str | None
 
 
 class _Tally:
@@ -82,58 +92,87 @@ class _Tally:
 
     def __init__(self, archive: Archive) -> None:
         self.archive = archive
-        self.same = self.forced = self.different = self.missing = self.repeats = self.unmatched = 0
-        self.first_difference: Difference | None = None
-        self.first_missing: str | None = None
-        self.drawn: dict[Drawn, set[Outcome]] = {}
-        self.repeated: list[_Repeat] = []
+        self.number = self.same = self.repeats = self.unmatched = self.forced = self.different = self.missing = 0
+        self.first_difference: tuple[_Entry, tuple[str, ...]] | None = None
+        self.first_missing: tuple[_Entry, str] | None = None
+        self.drawn: dict[Draw, list[tuple[str, Kept]]] = {}
+        self.waiting: list[_Waiting] = []
 
     def take(self, logged: LoggedDecision) -> None:
-        """Replay one decision; repeats wait until all draws are known."""
-        drawn, outcome = (logged.unit, logged.touchpoint, logged.epoch), _outcome(logged)
-        if logged.reason == FORCED:
-            self.forced += 1
-        elif logged.reason == REPEATED:
-            self.repeated.append(_Repeat(logged.event_id, logged.place, drawn, outcome))
+        """Replay one decision; a repeat waits where its draw has not been seen yet."""
+        self.number += 1
+        entry = _Entry(self.number, logged.event_id, logged.place, logged.touchpoint)
+        if logged.reason == REPEATED:
+            self._take_repeat(entry, logged)
         else:
-            self.drawn.setdefault(drawn, set()).add(outcome)
-            self._take_draw(logged, outcome)
+            self._take_decision(entry, logged)
 
-    def _take_draw(self, logged: LoggedDecision, outcome: Outcome) -> None:
+    def _take_decision(self, entry: _Entry, logged: LoggedDecision) -> None:
         try:
-            decision = _decide_again(logged, self.archive)
+            decision = decide_again(logged, self.archive.situate(logged))
         except MissingVersion as error:
-            self.missing += 1
-            self.first_missing = self.first_missing or f"{logged.event_id}: {error}"
+            self._remember(logged.visitor, logged)
+            self._miss(entry, str(error))
             return
-        computed = decision.variant, decision.propensity, decision.slate, decision.slate_propensities
-        said, says = _show(outcome), _show(computed)
-        for name, before, now in zip(DETAILS, logged.details, details_of(decision), strict=True):
-            if before != now:
-                said, says = f"{said}, {name} {before!r}", f"{says}, {name} {now!r}"
-        self._count(logged.event_id, logged.place, logged.touchpoint, said, says)
+        self._remember(logged.visitor, decision)
+        problems = compare(logged, decision)
+        if logged.reason == FORCED and not problems:
+            self.forced += 1
+        else:
+            self._count(entry, problems)
 
-    def take_repeats(self) -> None:
-        """Compare the repeats with what was drawn in their epoch."""
-        for each in self.repeated:
-            earlier = self.drawn.get(each.drawn)
-            if earlier is None:
-                self.unmatched += 1
+    def _take_repeat(self, entry: _Entry, logged: LoggedDecision) -> None:
+        draw, kept, odd = name_draw(logged), keep(logged), compare_constants(logged)
+        if self._knows(draw, kept):
+            self.repeats += self._count(entry, odd)
+            return
+        impossible: tuple[str, ...] = ()
+        missing = None
+        try:
+            impossible = check_orphan(logged, self.archive)
+        except MissingVersion as error:
+            missing = str(error)
+        self.waiting.append(_Waiting(entry, logged.visitor, draw, kept, odd, impossible, missing))
+
+    def take_waiting(self) -> None:
+        """Hold the repeats that wait against what was drawn, on any device of the person. One that says otherwise than
+        its own device's draw is wrong; one of no known draw can only be checked as it is."""
+        for each in self.waiting:
+            own = [kept for visitor, kept in self.drawn.get(each.draw, ()) if visitor == each.visitor]
+            if self._knows(each.draw, each.kept):
+                self.repeats += self._count(each.entry, each.odd)
+            elif own:
+                self._count(each.entry, each.odd + compare_kept(each.kept, own[0]))
+            elif each.missing is not None:
+                self._miss(each.entry, each.missing)
+            elif each.odd or each.impossible:
+                self._count(each.entry, each.odd + each.impossible)
             else:
-                known = each.outcome if each.outcome in earlier else min(earlier)
-                said = _show(each.outcome)
-                self.repeats += self._count(each.event_id, each.place, each.drawn[1], said, _show(known))
+                self.unmatched += 1
 
-    def _count(self, event_id: str, place: str, touchpoint: str, logged: str, computed: str) -> bool:
-        if logged == computed:
+    def _knows(self, draw: Draw, kept: Kept) -> bool:
+        return any(kept == known for _, known in self.drawn.get(draw, ()))
+
+    def _remember(self, visitor: str, decision: Decision | LoggedDecision) -> None:
+        """Keep what was drawn; nothing else can be repeated."""
+        if decision.eligible and not decision.holdout:
+            known, drawn = self.drawn.setdefault(name_draw(decision), []), (visitor, keep(decision))
+            if drawn not in known:
+                known.append(drawn)
+
+    def _count(self, entry: _Entry, problems: tuple[str, ...]) -> bool:
+        if not problems:
             self.same += 1
             return True
         self.different += 1
-        if self.first_difference is None:
-            self.first_difference = Difference(
-                event_id=event_id, place=place, touchpoint=touchpoint, logged=logged, computed=computed
-            )
+        if self.first_difference is None or entry < self.first_difference[0]:
+            self.first_difference = entry, problems
         return False
+
+    def _miss(self, entry: _Entry, problem: str) -> None:
+        self.missing += 1
+        if self.first_missing is None or entry < self.first_missing[0]:
+            self.first_missing = entry, f"{entry.event_id}: {problem}"
 
 
 def replay(lake: Lake) -> Replay:
@@ -144,7 +183,7 @@ def replay(lake: Lake) -> Replay:
         tally.archive.prepare(chunk)
         for each in chunk:
             tally.take(each)
-    tally.take_repeats()
+    tally.take_waiting()
     return Replay(
         same=tally.same,
         repeats=tally.repeats,
@@ -152,24 +191,13 @@ def replay(lake: Lake) -> Replay:
         forced=tally.forced,
         different=tally.different,
         missing=tally.missing,
-        first_difference=tally.first_difference,
-        first_missing=tally.first_missing,
+        first_difference=_name(tally.first_difference),
+        first_missing=None if tally.first_missing is None else tally.first_missing[1],
     )
 
 
-def _decide_again(logged: LoggedDecision, archive: Archive) -> Decision:
-    try:
-        return decide(logged.touchpoint, archive.situate(logged))
-    except (KeyError, InvalidSnapshot) as error:
-        raise MissingVersion(f"the snapshot {logged.snapshot} has no readable {logged.touchpoint} ({error})") from error
-
-
-def _outcome(logged: LoggedDecision) -> Outcome:
-    return logged.variant, logged.propensity, logged.slate, logged.slate_propensities
-
-
-def _show(outcome: Outcome) -> str:
-    variant, propensity, slate, propensities = outcome
-    if slate:
-        return ", ".join(f"{name} at {share!r}" for name, share in zip(slate, propensities, strict=True))
-    return f"{variant} at {propensity!r}"
+def _name(found: tuple[_Entry, tuple[str, ...]] | None) -> Difference | None:
+    if found is None:
+        return None
+    entry, problems = found
+    return Difference(event_id=entry.event_id, place=entry.place, touchpoint=entry.touchpoint, problems=problems)

@@ -17,6 +17,9 @@ from origin.lake import Lake
 from origin.settings import Settings
 from scripts.runtime.edge import Edge, run_edge
 from scripts.stage import stage
+from shared.snapshot import Snapshot
+from tests.asking import place, variant
+from tests.origin.logs import put_hero
 from tests.origin.proxy import Proxy, run_proxy
 from tests.origin.shop import MakeSettings, make_config
 
@@ -35,6 +38,18 @@ def bare_environment(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
 @pytest.fixture
 def lake(tmp_path: Path) -> Lake:
     return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def targeted(lake: Lake) -> Snapshot:
+    """A snapshot in the lake whose hero has a variant that only phones see."""
+    return put_hero(lake, place("house", "offer", "season", variant("craft", condition={"device": "mobile"})))
+
+
+@pytest.fixture
+def ranked(lake: Lake) -> Snapshot:
+    """A snapshot in the lake whose hero is a slate of three positions."""
+    return put_hero(lake, place("a", "b", "c", "d", slots=3))
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import gzip
 import json
 from collections.abc import Callable
-from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -14,29 +13,19 @@ import pytest
 from origin.errors import LakeError
 from origin.lake import Lake
 from origin.replay import replay
-from shared.snapshot import Snapshot, write_snapshot
+from shared.snapshot import Snapshot
 from tests.asking import Record, profile_of
-from tests.origin.logs import log_views, view_of, visitor_of
+from tests.origin.logs import Line, edit_lines, log_views, put_site, view_of, visitor_of
 from worker.page_view import PageView
 
 VISITORS = 40
-
-
-@pytest.fixture
-def lake(tmp_path: Path) -> Lake:
-    return Lake(tmp_path / "lake")
-
-
-def published(lake: Lake, site_header: Record, site_records: dict[str, Record], **header: object) -> Snapshot:
-    text = write_snapshot({**site_header, **header}, site_records)
-    snapshot = Snapshot.from_text(text)
-    lake.write(lake.snapshots / f"{snapshot.version}.txt", text.encode())
-    return snapshot
+# The digest of the one variant that targeting removes from a desktop's hero.
+CRAFT = "355543f7"
 
 
 @pytest.fixture
 def site_in_lake(lake: Lake, site_header: Record, site_records: dict[str, Record]) -> Snapshot:
-    return published(lake, site_header, site_records)
+    return put_site(lake, site_header, site_records)
 
 
 def first_views(site: Snapshot, *, number: int = 0) -> list[PageView]:
@@ -46,13 +35,9 @@ def first_views(site: Snapshot, *, number: int = 0) -> list[PageView]:
     ]
 
 
-def edit(lake: Lake, change: Callable[[dict[str, object]], None]) -> None:
+def edit(lake: Lake, change: Callable[[Line], object]) -> None:
     """Change the first drawn exposure of `hero` in the lake."""
-    [path] = lake.events.rglob("*.ndjson.gz")
-    lines = [json.loads(line) for line in gzip.decompress(path.read_bytes()).splitlines()]
-    change(next(line for line in lines if line["touchpoint"] == "hero" and line["randomised"]))
-    text = "".join(json.dumps(line, separators=(",", ":")) + "\n" for line in lines)
-    path.write_bytes(gzip.compress(text.encode()))
+    edit_lines(lake, lambda line: bool(line["touchpoint"] == "hero" and line["randomised"]), change)
 
 
 def test_an_empty_lake_replays_nothing(lake: Lake) -> None:
@@ -71,7 +56,7 @@ def test_decisions_by_several_snapshots_are_replayed_by_their_own(
     lake: Lake, site_in_lake: Snapshot, site_header: Record, site_records: dict[str, Record]
 ) -> None:
     other = {**site_records, "cell:hero:global:": site_records["cell:hero:segment:vip"]}
-    later = published(lake, site_header, other, version="v2")
+    later = put_site(lake, {**site_header, "version": "v2"}, other)
     log_views(lake, [*first_views(site_in_lake), *first_views(later, number=1)])
     assert replay(lake).same == 4 * VISITORS
 
@@ -102,6 +87,11 @@ def test_a_repeat_whose_draw_is_not_in_the_lake_is_counted_and_not_certified(
 def test_previews_are_counted_apart(lake: Lake, site_in_lake: Snapshot) -> None:
     log_views(lake, [view_of(site_in_lake, visitor_of("v"), forced={"hero": "craft", "banner": "sale"})])
     assert (replay(lake).forced, replay(lake).same) == (2, 0)
+    edit_lines(lake, lambda line: bool(line["touchpoint"] == "hero"), lambda line: line.update(variant="gone"))
+    done = replay(lake)
+    assert (done.forced, done.different) == (1, 1)
+    assert done.first_difference is not None
+    assert done.first_difference.problems == ("variant: logged 'gone', computed 'house'",)
 
 
 @pytest.mark.parametrize(
@@ -118,6 +108,12 @@ def test_previews_are_counted_apart(lake: Lake, site_in_lake: Snapshot) -> None:
         {"reason": "explored"},
         {"because": "because we say so"},
         {"holdout": True},
+        {"randomised": False},
+        {"earlier": ["", CRAFT]},
+        {"epoch": "session 5"},
+        {"reason": "kept"},
+        {"reason": "preview"},
+        {"slate": ["house"], "slate_propensities": [1.0]},
     ],
 )
 def test_a_decision_that_comes_out_otherwise_is_named(
@@ -135,12 +131,7 @@ def test_a_decision_that_comes_out_otherwise_is_named(
 def test_the_last_bit_of_a_propensity_counts(lake: Lake, site_in_lake: Snapshot) -> None:
     log_views(lake, first_views(site_in_lake))
 
-    def nudge(line: dict[str, object]) -> None:
-        propensity = line["propensity"]
-        assert isinstance(propensity, float)
-        line["propensity"] = propensity * (1.0 + 2.0**-52)
-
-    edit(lake, nudge)
+    edit(lake, lambda line: line.update(propensity=line["propensity"] * (1.0 + 2.0**-52)))
     assert replay(lake).different == 1
 
 
@@ -157,7 +148,7 @@ def test_individual_decisions_are_replayed_with_the_profile_of_that_time(
     lake: Lake, site_header: Record, site_records: dict[str, Record]
 ) -> None:
     hero = {**site_records["touchpoint:hero"], "finest": "individual", "models": ["m1"]}
-    site = published(lake, site_header, {**site_records, "touchpoint:hero": hero}, has_profiles=True)
+    site = put_site(lake, {**site_header, "has_profiles": True}, {**site_records, "touchpoint:hero": hero})
     scores: Record = {"means": [-3.0, -2.0, -2.5], "sds": [0.2, 0.3, 0.2]}
     views, texts = [], []
     for k in range(VISITORS):
@@ -188,4 +179,22 @@ def test_a_damaged_file_is_an_error_that_names_it(lake: Lake, site_in_lake: Snap
     path.write_bytes(gzip.compress(b'{"type":"exposure","schema":9}\n'))
     with pytest.raises(LakeError) as raised:
         replay(lake)
-    assert "is no exposure (KeyError('unit'))" in str(raised.value)
+    assert "is no exposure (KeyError('created_ms'))" in str(raised.value)
+
+
+def test_a_list_that_is_none_is_an_error_that_names_its_place(lake: Lake, site_in_lake: Snapshot) -> None:
+    log_views(lake, first_views(site_in_lake))
+    edit(lake, lambda line: line.update(excluded=[["house"]]))
+    with pytest.raises(LakeError, match=r"visitor v-\d+, .*is no exposure .*excluded is no list of texts or numbers"):
+        replay(lake)
+
+
+def test_a_snapshot_without_the_touchpoint_is_named(
+    lake: Lake, site_in_lake: Snapshot, site_header: Record, site_records: dict[str, Record]
+) -> None:
+    log_views(lake, first_views(site_in_lake))
+    others = {key: each for key, each in site_records.items() if "banner" in key}
+    put_site(lake, {**site_header, "pages": {"banner": ["/"]}}, others)
+    done = replay(lake)
+    assert (done.missing, done.same) == (VISITORS, VISITORS)
+    assert done.first_missing == "pv-v-0-0-hero: the snapshot v1 has no readable hero ('touchpoint:hero')"
