@@ -100,7 +100,7 @@ def _quarantine(event: object, index: int, error: InvalidEvent, given: Given) ->
     return quarantine_record(
         error.code,
         str(error),
-        json.dumps(redact(event)),
+        json.dumps(redact(event, given)),
         given.received_ms,
         source=given.source,
         index=index,

@@ -30,7 +30,8 @@ from shared.events.definition import (
 )
 from shared.events.exposure import LOGGED, Exposure
 from shared.events.plan import MOST_QUESTIONS, PROPERTY_KINDS, Plan, PlannedEvent
-from shared.events.reading import MAX_AGE_MS, Given, read_event, redact
+from shared.events.reading import MAX_AGE_MS, Given, read_event
+from shared.events.redaction import redact
 
 __all__ = [
     "BROWSER",

@@ -42,7 +42,6 @@ _VISITOR: Final = Text(
     longest=MAX_ID,
     pattern=VISITOR_ID,
     wanted="a visitor's id (letters, digits, _ . ~ -), not a user's",
-    is_secret=True,
 )
 _WORDS: Final = Text(longest=200)
 _USER: Final = Text(shortest=1, longest=200, is_secret=True)
@@ -262,7 +261,7 @@ _TYPES: Final = (
             ),
             Field(
                 name="signature",
-                kind=Text(longest=200),
+                kind=Text(longest=200, is_secret=True),
                 meaning="Proof by the site's server: `<key id>.<HMAC-SHA-256 of the user id, in hex>`.",
                 senders=(BROWSER,),
                 required=(BROWSER,),

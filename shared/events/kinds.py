@@ -14,7 +14,7 @@ class Text:
     """A text of `shortest` to `longest` characters that fits `pattern` as a whole, which `wanted` puts into words, and
     does not begin as `reserved` does.
 
-    A `secret` one, such as a user's id, is repeated by no message.
+    A `secret` one, such as a user's id, is kept nowhere.
     """
 
     longest: int

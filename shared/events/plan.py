@@ -13,8 +13,8 @@ from typing import Final
 from shared.errors import InvalidEvent
 from shared.events.definition import LONGEST_NAME
 from shared.events.kinds import Flag, Kind, Number, Text, Texts, Whole
-from shared.events.values import place_of, reader_of, refuse_name
-from shared.parse import Reader, kind_of
+from shared.events.values import ReadValue, describe, place_of, reader_of, refuse_name
+from shared.parse import Reader
 from shared.sensitive import REFUSED, is_sensitive
 
 MOST_QUESTIONS: Final = 3
@@ -30,7 +30,9 @@ PROPERTY_KINDS: Final[Mapping[str, Kind]] = MappingProxyType(
     }
 )
 _read_name: Final = reader_of(Text(shortest=1, longest=LONGEST_NAME))
-_READERS: Final = MappingProxyType({name: reader_of(kind) for name, kind in PROPERTY_KINDS.items()})
+PROPERTY_READERS: Final[Mapping[str, ReadValue]] = MappingProxyType(
+    {name: reader_of(kind) for name, kind in PROPERTY_KINDS.items()}
+)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -116,7 +118,7 @@ def read_properties(properties: Mapping[str, object], name: str, plan: Plan | No
             known = f"the properties of {name} are {', '.join(planned.properties) or 'none'}"
             raise refuse_name(path, key, f"is not planned; {known}, as [events.{name}] of usher.toml says")
         if value is not None:
-            read[key] = _READERS[kind](value, path, key)
+            read[key] = PROPERTY_READERS[kind](value, path, key)
     for key in planned.required:
         if key not in read:
             kind = planned.properties[key]
@@ -144,6 +146,6 @@ def _read_any(value: object, path: str, key: str) -> object:
     elif isinstance(value, list):
         kind = "texts"
     else:
-        problem = f"expected a text, a number, true or false, or a list of texts, got {kind_of(value)}"
+        problem = f"expected a text, a number, true or false, or a list of texts, got {describe(value)}"
         raise InvalidEvent(place_of(path, key), problem, "wrong_type")
-    return _READERS[kind](value, path, key)
+    return PROPERTY_READERS[kind](value, path, key)

@@ -13,9 +13,8 @@ from shared.devices import device_of
 from shared.errors import InvalidEvent
 from shared.events.definition import BROWSER, EVENT_TYPES, MAX_EVENT_BYTES, MAX_ID, SCHEMA, SERVER, STORED, EventType
 from shared.events.plan import Plan, read_properties
-from shared.events.values import ReadValue, place_of, reader_of, refuse_name
+from shared.events.values import ReadValue, describe, place_of, quote, reader_of, refuse_name
 from shared.javascript import to_lower
-from shared.parse import kind_of
 from shared.sensitive import is_sensitive
 
 MAX_AGE_MS: Final = 30 * 86_400_000
@@ -29,7 +28,6 @@ _TAGS: Final[Mapping[str, str]] = MappingProxyType(
         "utm_content": "content",
     }
 )  # fmt: skip
-_REMOVED: Final = "(removed)"
 # A name of the schema, a number, and what stands around them; and two escaped units of six characters each.
 _BYTES_PER_FIELD: Final = 60
 _BYTES_PER_CHARACTER: Final = 12
@@ -37,8 +35,6 @@ _BYTES_PER_CHARACTER: Final = 12
 _COMMON_BYTES: Final = 3 * MAX_ID * _BYTES_PER_CHARACTER + len(STORED) * _BYTES_PER_FIELD
 # json.dumps would make an encoder for every call. What it writes is ASCII: as many bytes as characters.
 _encode: Final = json.JSONEncoder(separators=(",", ":")).encode
-# Names, in small letters and without what parts words, under which a user's id may have been sent.
-_NEVER_KEPT: Final = ("user", "userid", "username", "uid", "email", "signature")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +73,7 @@ def read_event(data: object, path: str, given: Given) -> dict[str, object]:
     repeats a user's id.
     """
     if not isinstance(data, Mapping):
-        raise InvalidEvent(path, f"expected an object, got {kind_of(data)}", "not_an_object")
+        raise InvalidEvent(path, f"expected an object, got {describe(data)}", "not_an_object")
     name, readers = _find_readers(data, path, given.source)
     read: dict[str, Any] = {}
     for key, value in data.items():
@@ -110,29 +106,11 @@ def _may_be_large(own: Mapping[str, object]) -> bool:
     return most > MAX_EVENT_BYTES
 
 
-def redact(data: object) -> object:
-    """Return an event, as it was sent, without what may not be kept: users' ids, signatures, what stands under a
-    sensitive name, and the answer to a sensitive question or one that is sensitive itself."""
-    if isinstance(data, Mapping):
-        asked, answer = data.get("question"), data.get("answer")
-        is_told = any(isinstance(each, str) and is_sensitive(each) for each in (asked, answer))
-        return {
-            key: _REMOVED if _is_never_kept(key) or (is_told and key == "answer") else redact(value)
-            for key, value in data.items()
-        }
-    return [redact(each) for each in data] if isinstance(data, list) else data
-
-
-def _is_never_kept(key: str) -> bool:
-    plain = key.replace("_", "").replace("-", "")
-    return (plain.isascii() and plain.lower() in _NEVER_KEPT) or is_sensitive(key)
-
-
 def _find_readers(data: Mapping[str, object], path: str, source: str) -> tuple[str, _Readers]:
     name = data.get("type")
     if not isinstance(name, str) or name not in EVENT_TYPES:
         expected = f"expected a type of event ({', '.join(_SENDABLE)})"
-        problem = f"missing; {expected}" if name is None else f"{expected}, got {kind_of(name)}"
+        problem = f"missing; {expected}" if name is None else f"{expected}, got {quote(name)}"
         raise InvalidEvent(place_of(path, "type"), problem, "unknown_type")
     readers = _READERS.get((name, source))
     if readers is None:
@@ -218,6 +196,11 @@ def _finish_page_view(read: dict[str, Any], path: str, given: Given) -> None:  #
         read["user_agent"] = given.user_agent
 
 
+def path_of(url: str) -> str:
+    """A URL without its query and fragment."""
+    return url.partition("#")[0].partition("?")[0]
+
+
 def host_of(url: str) -> str:
     """The host that a URL names, in lower case and without its port; empty where it names none."""
     rest = url.partition("://")[2]
@@ -229,21 +212,23 @@ def host_of(url: str) -> str:
 
 def _finish_goal(read: dict[str, Any], path: str, given: Given) -> None:
     name, plan = read["name"], given.plan
-    if plan is None:
-        _refuse_sensitive(name, path, "name")
-    elif name not in plan.goals:
+    if plan is not None and name in plan.goals:
+        return
+    _refuse_sensitive(name, path, "name")
+    if plan is not None:
         goals = ", ".join(plan.goals) or "none is configured"
-        problem = f"expected a configured goal ({goals}), got {kind_of(name)}"
+        problem = f"expected a configured goal ({goals}), got {quote(name)}"
         raise InvalidEvent(place_of(path, "name"), problem, "unplanned")
 
 
 def _finish_custom(read: dict[str, Any], path: str, given: Given) -> None:
     name, plan = read["name"], given.plan
-    if plan is None:
+    is_planned = plan is not None and (name in plan.events or name in plan.goals)
+    if not is_planned:
         _refuse_sensitive(name, path, "name")
-    elif name not in plan.events and name not in plan.goals:
+    if plan is not None and not is_planned:
         known = ", ".join((*plan.events, *plan.goals)) or "none is configured"
-        problem = f"expected a planned event or a goal ({known}), got {kind_of(name)}"
+        problem = f"expected a planned event or a goal ({known}), got {quote(name)}"
         raise InvalidEvent(place_of(path, "name"), problem, "unplanned")
     read["properties"] = read_properties(read.get("properties", {}), name, plan, place_of(path, "properties"))
 
@@ -256,11 +241,11 @@ def _finish_preference(read: dict[str, Any], path: str, given: Given) -> None:
         return
     if question not in plan.questions:
         questions = ", ".join(plan.questions) or "none is configured"
-        problem = f"expected a configured question ({questions}), got {kind_of(question)}"
+        problem = f"expected a configured question ({questions}), got {quote(question)}"
         raise InvalidEvent(place_of(path, "question"), problem, "unplanned")
     if not plan.knows_answer(question, answer):
         answers = ", ".join(plan.questions[question])
-        problem = f"expected an answer to {question} ({answers}), got {kind_of(answer)}"
+        problem = f"expected an answer to {question} ({answers}), got {describe(answer)}"
         raise InvalidEvent(place_of(path, "answer"), problem, "unplanned")
 
 

@@ -22,7 +22,6 @@ from shared.events import (
     STORED,
     Plan,
     read_event,
-    redact,
 )
 from shared.events.kinds import Link, NamedTexts, Nested, Text, Texts
 from shared.events.reading import CLOCK_STEP_MS, host_of
@@ -285,12 +284,18 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
         ("goal", {"created_ms": -1}, "out_of_range", f"created_ms: {WHOLE_TIME}, got -1"),
         ("goal", {"created_ms": 1.5}, "wrong_type", f"created_ms: {WHOLE_TIME}, got 1.5"),
         ("goal", {"created_ms": True}, "wrong_type", f"created_ms: {WHOLE_TIME}, got True"),
-        ("goal", {"created_ms": "1"}, "wrong_type", f"created_ms: {WHOLE_TIME}, got the text '1'"),
+        ("goal", {"created_ms": "1"}, "wrong_type", f"created_ms: {WHOLE_TIME}, got a text of 1 character"),
         ("goal", {"created_ms": math.nan}, "wrong_type", f"created_ms: {WHOLE_TIME}, got nan"),
         ("goal", {"created_ms": math.inf}, "wrong_type", f"created_ms: {WHOLE_TIME}, got inf"),
         (
             "goal", {"created_ms": 10**5_000}, "out_of_range",
             f"created_ms: {WHOLE_TIME}, got a number of more than 100 digits",
+        ),
+        ("goal", {"name": "hivTest"}, "sensitive", "name: is on the sensitive list; do not send it"),
+        ("custom", {"name": "hiv_test"}, "sensitive", "name: is on the sensitive list; do not send it"),
+        (
+            "goal", {"name": "a@shop.test"}, "unplanned",
+            "name: expected a configured goal (order, signup), got a text of 11 characters",
         ),
         (
             "goal", {"name": "other"}, "unplanned",
@@ -308,7 +313,7 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
         ("goal", {"income": 3}, "sensitive", "income: is on the sensitive list; do not send it"),
         ("goal", {"healthScore": None}, "sensitive", "healthScore: is on the sensitive list; do not send it"),
         ("page_view", {"url": "men"}, "out_of_range",
-         "url: expected a path that begins with \"/\", got the text 'men'"),
+         "url: expected a path that begins with \"/\", got a text of 3 characters"),
         ("page_view", {"url": "/" + "x" * 2000}, "too_long", "url: 2001 characters; at most 2000 are allowed"),
         ("page_view", {"campaign": []}, "wrong_type", "campaign: expected an object, got a list"),
         (
@@ -319,7 +324,7 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
             "page_view", {"campaign": {"religion": "b"}}, "sensitive",
             "campaign.religion: is on the sensitive list; do not send it",
         ),
-        ("page_view", {"campaign": {"source": 1}}, "wrong_type", "campaign.source: expected a string, got 1"),
+        ("page_view", {"campaign": {"source": 1}}, "wrong_type", "campaign.source: expected a string, got a number"),
         ("page_view", {"device": "mobile"}, "unplanned", "device: is no field of page_view events; their fields are "
          "type, event_id, created_ms, page_view, url, category, referrer, campaign, viewport_width, viewport_height, "
          "language"),
@@ -327,19 +332,19 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
         ("engagement", {"depth": math.nan}, "wrong_type", "depth: expected a number from 0 to 100, got nan"),
         ("engagement", {"depth": False}, "wrong_type", "depth: expected a number from 0 to 100, got False"),
         ("engagement", {"sections": "intro"}, "wrong_type",
-         "sections: expected a list of strings, got the text 'intro'"),
+         "sections: expected a list of strings, got a text of 5 characters"),
         ("engagement", {"sections": ["a"] * 21}, "too_long", "sections: 21 texts; at most 20 are allowed"),
-        ("engagement", {"sections": ["a", 7]}, "wrong_type", "sections[1]: expected a string, got 7"),
+        ("engagement", {"sections": ["a", 7]}, "wrong_type", "sections[1]: expected a string, got a number"),
         ("shown", {"page_view": ""}, "out_of_range", "page_view: is empty"),
         ("purchase", {"value": 1.1e12}, "out_of_range",
          "value: expected a number from -1e+12 to 1e+12, got 1100000000000.0"),
         ("purchase", {"value": 10**400}, "out_of_range",
          "value: expected a number from -1e+12 to 1e+12, got a number of more than 100 digits"),
         ("purchase", {"currency": "eur"}, "out_of_range",
-         "currency: expected a currency of three capital letters, got the text 'eur'"),
+         "currency: expected a currency of three capital letters, got a text of 3 characters"),
         ("purchase", {"currency": "EUR\n"}, "too_long", "currency: 4 characters; at most 3 are allowed"),
-        ("identify", {"user": 12345}, "wrong_type", "user: expected a string"),
-        ("identify", {"user": ["alice"]}, "wrong_type", "user: expected a string"),
+        ("identify", {"user": 12345}, "wrong_type", "user: expected a string, got a number"),
+        ("identify", {"user": ["alice"]}, "wrong_type", "user: expected a string, got a list"),
         ("identify", {"user": ""}, "out_of_range", "user: is empty"),
         ("identify", {"user": "a" * 201}, "too_long", "user: 201 characters; at most 200 are allowed"),
         ("identify", {"signature": ...}, "missing", "signature: missing; every identify event needs it"),
@@ -353,7 +358,7 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
         ),
         (
             "preference", {"answer": "hats"}, "unplanned",
-            "answer: expected an answer to topic (coats, shoes), got the text 'hats'",
+            "answer: expected an answer to topic (coats, shoes), got a text of 4 characters",
         ),
         (
             "preference", {"question": "religion"}, "sensitive",
@@ -411,13 +416,14 @@ def test_the_place_of_a_strange_name_can_be_shown_and_stored() -> None:
 # Users and visitors
 
 
-@pytest.mark.parametrize("name", ["alice@shop.test", "Alice Smith", "v-1\n", "ä", "/"])
+@pytest.mark.parametrize("name", ["alice@shop.test", "Alice Smith", "v-1\n", "ää", "//"])
 @pytest.mark.parametrize("kind", ["goal", "identify"])
 def test_what_is_no_visitors_id_is_refused_as_visitor_and_not_repeated(kind: str, name: str) -> None:
     code, message = refusal_of(event(kind, SERVER, visitor=name), SERVER)
     assert (code, message) == (
         "out_of_range",
-        "visitor: expected a visitor's id (letters, digits, _ . ~ -), not a user's",
+        "visitor: expected a visitor's id (letters, digits, _ . ~ -), not a user's, "
+        f"got a text of {len(name)} characters",
     )
     assert read(event(kind, SERVER, visitor="aZ09_.~-"), SERVER)["visitor"] == "aZ09_.~-"
 
@@ -494,7 +500,7 @@ def test_where_nothing_is_configured_the_messages_say_so() -> None:
     )
 
 
-# Size, and what is kept of what was refused
+# Size
 
 
 def test_an_event_that_would_be_too_large_in_the_lake_is_refused() -> None:
@@ -528,35 +534,6 @@ def test_no_event_however_long_its_texts_takes_more_than_it_may(name: str, sourc
             assert letter != "x" or name == "custom"
         else:
             assert len(json.dumps(stored, separators=(",", ":"))) <= MAX_EVENT_BYTES
-
-
-def test_what_is_kept_of_a_refused_event_holds_no_user_and_nothing_sensitive() -> None:
-    sent = {**event("identify"), "income": 70_000, "more": [{"User-ID": "alice", "healthIndex": 3, "x": None}]}
-    kept = redact(sent)
-    assert kept == {
-        **event("identify"),
-        "user": "(removed)",
-        "signature": "(removed)",
-        "income": "(removed)",
-        "more": [{"User-ID": "(removed)", "healthIndex": "(removed)", "x": None}],
-    }
-    assert redact([1, "user", None]) == [1, "user", None]
-
-
-@pytest.mark.parametrize(
-    ("question", "answer", "kept"),
-    [
-        ("religion", "none", "(removed)"),
-        ("topic", "Pregnancy", "(removed)"),
-        ("topic", "coats", "coats"),
-        ("topic", ["coats"], ["coats"]),
-        (None, None, None),
-    ],
-)
-def test_a_refused_answer_is_not_kept_where_it_or_its_question_is_sensitive(
-    question: object, answer: object, kept: object
-) -> None:
-    assert redact({"question": question, "answer": answer}) == {"question": question, "answer": kept}
 
 
 def test_what_only_the_edge_writes_has_no_reader() -> None:
