@@ -4,10 +4,9 @@ from __future__ import annotations
 
 import argparse
 import fcntl
-import gzip
 import json
 import os
-import random
+import re
 import shutil
 import signal
 import socket
@@ -15,9 +14,8 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -26,7 +24,18 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from origin.config import load_config
+from scripts.demo_visitors import (
+    RETURNING,
+    VISITORS,
+    DemoError,
+    Event,
+    Usher,
+    await_events,
+    await_version,
+    read_exposures,
+    return_visitors,
+    send_visitors,
+)
 from scripts.runtime.edge import LOCAL_KEYS, Edge, run_edge
 from shared.snapshot import Snapshot
 
@@ -34,55 +43,7 @@ ROOT = Path(__file__).resolve().parents[1]
 LOGS = ROOT.parent / "shared" / "data" / "obd"
 LOCAL_ENV = ROOT / ".usher" / "local.env"
 PORT = 8787
-VISITORS = 150
-# What the simulated visitors like: they click on this hero more often than on the others.
-LIKED = "look-craft"
-# A program that says what it is would be taken for the bot it is, and nothing be learned from it.
-USER_AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0"
-PATIENCE_S = 60.0
 out = Console(highlight=False, stderr=True, soft_wrap=True)
-
-
-class DemoError(Exception):
-    """Something the demo expected did not happen."""
-
-
-@dataclass(slots=True)
-class Visitor:
-    """A simulated visitor: a browser with a cookie, who asks for the page and perhaps clicks."""
-
-    url: str
-    query: str
-    cookie: str = ""
-    page: str = ""
-    headers: dict[str, str] = field(default_factory=dict)
-
-    def visit(self, client: httpx.Client) -> httpx.Response:
-        """Ask for the shop's front page, keep the cookie."""
-        headers = {"accept": "text/html", "accept-language": "en", "user-agent": USER_AGENT, **self.headers}
-        if self.cookie:
-            headers["cookie"] = self.cookie
-        response = client.get(f"{self.url}/{self.query}", headers=headers)
-        response.raise_for_status()
-        if "set-cookie" in response.headers:
-            self.cookie = response.headers["set-cookie"].partition(";")[0]
-        self.page = response.text
-        return response
-
-    def click(self, client: httpx.Client, goal: str, touchpoint: str) -> None:
-        """Report a click as the browser's script does."""
-        now_ms = time.time_ns() // 1_000_000
-        event = {
-            "type": "goal",
-            "event_id": f"demo-{random.randrange(1 << 62):x}",
-            "name": goal,
-            "touchpoint": touchpoint,
-            "created_ms": now_ms,
-        }
-        response = client.post(
-            f"{self.url}/_usher/events", json={"sent_ms": now_ms, "events": [event]}, headers={"cookie": self.cookie}
-        )
-        response.raise_for_status()
 
 
 def main() -> int:
@@ -130,18 +91,21 @@ def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     usher("retrain")
     first = _live_version(edge)
     out.print(f"[bold]4[/] {VISITORS} simulated visitors ask for the page; some click, most of all on the hero craft")
-    visitors = _send_visitors(edge, first)
+    visitors = send_visitors(edge, first)
     out.print("[bold]5[/] their exposures and clicks, back in the lake")
-    exposures, goals = _await_events(usher, state / "lake", visitors)
+    exposures, goals = await_events(usher, state / "lake", visitors)
     _show(exposures)
     out.print("[bold]6[/] the nightly retrain (as of tomorrow, when every attribution window has closed)")
     usher("retrain", "--as-of", _tomorrow())
     second = _live_version(edge)
     if second == first:
         raise DemoError("the retrain published nothing new")
-    _await_version(edge, state / "lake", usher, second)
+    await_version(edge, state / "lake", usher, second)
     out.print(f"   the edge now decides by [bold]{second}[/], without a restart:")
     _compare(edge, first, second)
+    out.print(f"[bold]7[/] {RETURNING} visitors come back; then every decision is made again, from the lake alone")
+    return_visitors(usher, state / "lake", visitors)
+    replayed, repeats = _replay(usher, state / "lake")
     return {
         "imported_logs": imported,
         "visitors": len(visitors),
@@ -149,6 +113,8 @@ def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
         "goals": goals,
         "first_snapshot": first,
         "second_snapshot": second,
+        "replayed": replayed,
+        "repeats": repeats,
     }
 
 
@@ -179,8 +145,10 @@ def _state(check: bool) -> Iterator[Path]:
             LOCAL_ENV.unlink(missing_ok=True)
 
 
-def _commander(environment: dict[str, str]) -> Callable[..., None]:
-    def run(*arguments: str) -> None:
+def _commander(environment: dict[str, str]) -> Usher:
+    """What runs a command of `usher`, shows and returns what it prints, and raises DemoError where it fails."""
+
+    def run(*arguments: str) -> str:
         out.print(f"   [dim]$ usher {escape(' '.join(arguments))}[/]")
         done = subprocess.run(
             [str(Path(sys.executable).parent / "usher"), *arguments],
@@ -194,11 +162,12 @@ def _commander(environment: dict[str, str]) -> Callable[..., None]:
             out.print(f"   {escape(line)}")
         if done.returncode != 0:
             raise DemoError(f"usher {' '.join(arguments)} failed:\n{done.stderr}")
+        return done.stdout
 
     return run
 
 
-def _import_logs(usher: Callable[..., None]) -> int:
+def _import_logs(usher: Usher) -> int:
     """Import both policies' logs; returns how many files there were."""
     files = [(policy, LOGS / policy / "men" / "men.csv.gz") for policy in ("random", "bts")]
     present = [(policy, file) for policy, file in files if file.is_file()]
@@ -215,60 +184,7 @@ def _live_version(edge: Edge) -> str:
     return str(response.json()["snapshot"])
 
 
-def _send_visitors(edge: Edge, version: str) -> list[Visitor]:
-    features = [source.condition for source in load_config(ROOT / "usher.toml").segments.values()]
-    values = [str(each["user_feature_1"]) for each in features if isinstance(each.get("user_feature_1"), str)]
-    chance = random.Random()
-    visitors = [
-        Visitor(edge.url, f"?uf1={values[i % len(values)]}" if values and i % 2 else "") for i in range(VISITORS)
-    ]
-    with httpx.Client() as client:
-        _await_snapshot(edge, client)
-        for visitor in visitors:
-            visitor.visit(client)
-            if chance.random() < (0.7 if LIKED in visitor.page else 0.05):
-                visitor.click(client, "hero_click", "hero")
-            if chance.random() < 0.15:
-                visitor.click(client, "pick_click", "pick")
-    personalised = sum("/_usher/usher.js" in visitor.page for visitor in visitors)
-    if personalised != len(visitors):
-        raise DemoError(f"only {personalised} of {len(visitors)} pages were personalised by {version}")
-    return visitors
-
-
-def _await_snapshot(edge: Edge, client: httpx.Client) -> None:
-    """Wait until the edge has seen that something is published."""
-    deadline = time.monotonic() + PATIENCE_S
-    while "/_usher/usher.js" not in client.get(edge.url, headers={"accept": "text/html", "sec-gpc": "0"}).text:
-        if time.monotonic() > deadline:
-            raise DemoError("the edge does not personalise:\n" + "\n".join(edge.log[-5:]))
-        time.sleep(0.2)
-
-
-def _read_events(lake: Path) -> list[dict[str, object]]:
-    events: list[dict[str, object]] = []
-    for file in sorted((lake / "events").rglob("*.ndjson.gz")):
-        events.extend(json.loads(line) for line in gzip.decompress(file.read_bytes()).splitlines())
-    return events
-
-
-def _await_events(
-    usher: Callable[..., None], lake: Path, visitors: list[Visitor]
-) -> tuple[list[dict[str, object]], int]:
-    """Pull until every visitor's exposures have arrived."""
-    deadline = time.monotonic() + PATIENCE_S
-    while True:
-        time.sleep(2.0)
-        usher("pull")
-        events = _read_events(lake)
-        exposures = [event for event in events if event["type"] == "exposure"]
-        if len({event["visitor"] for event in exposures}) >= len(visitors):
-            return exposures, sum(event["type"] == "goal" for event in events)
-        if time.monotonic() > deadline:
-            raise DemoError(f"exposures of {len(visitors)} visitors expected, {len(exposures)} exposures arrived")
-
-
-def _show(exposures: list[dict[str, object]]) -> None:
+def _show(exposures: list[Event]) -> None:
     table = Table()
     for column in ("visitor", "touchpoint", "saw", "with probability", "by", "because"):
         table.add_column(column, no_wrap=True)
@@ -303,18 +219,15 @@ def _compare(edge: Edge, first: str, second: str) -> None:
     out.print(table)
 
 
-def _await_version(edge: Edge, lake: Path, usher: Callable[..., None], version: str) -> None:
-    """Visit until an exposure says that the new snapshot decided it."""
-    deadline = time.monotonic() + PATIENCE_S
-    with httpx.Client() as client:
-        while True:
-            Visitor(edge.url, "").visit(client)
-            time.sleep(2.0)
-            usher("pull")
-            if any(event.get("snapshot") == version for event in _read_events(lake)):
-                return
-            if time.monotonic() > deadline:
-                raise DemoError(f"no decision came from {version}")
+def _replay(usher: Usher, lake: Path) -> tuple[int, int]:
+    """Decide again all that the edge has logged; returns how many decisions came out the same, to the last bit, and how
+    many of these repeat an earlier one. Raises DemoError where any decision is not among them."""
+    said = re.match(r"same ([\d,]+) decisions?, to the last bit; ([\d,]+) of them ", usher("replay"))
+    same, repeats = (int(each.replace(",", "")) for each in said.groups()) if said is not None else (0, 0)
+    logged = len({(event["visitor"], event["event_id"]) for event in read_exposures(lake)})
+    if same != logged or repeats == 0:
+        raise DemoError(f"{logged} decisions are in the lake; {same} came out the same, {repeats} of them repeats")
+    return same, repeats
 
 
 def _stay(edge: Edge) -> None:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import random
+import subprocess
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -15,9 +18,11 @@ from scripts.runtime.edge import run_edge
 from shared.constraints import constrain
 from shared.posterior import Posterior
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, Snapshot
-from tests.e2e.world import DAY_MS, World, make_world, now_ms
+from tests.e2e.world import DAY_MS, JsonEvent, World, make_world, now_ms, read_lines
+from tests.origin.logs import change
 
 VISITORS = 120
+RETURNING = 20
 LIKED = "craft"
 
 
@@ -75,6 +80,56 @@ def test_the_loop_closes(empty_world: World) -> None:
     floors = [variant.floor for variant in world.config.touchpoints["hero"].expanded_variants]
     served = constrain(cell.probabilities, floors=floors, caps=[1.0] * len(floors)).probabilities
     assert probabilities == pytest.approx(served, abs=1e-12)
+
+    for browser in browsers[:RETURNING]:
+        browser.get("/")
+    returned = {browser.visitor for browser in browsers[:RETURNING]}
+    world.events(lambda event: event.get("reason") == "kept" and event["visitor"] in returned, least=RETURNING)
+    _replay_and_explain(world, event)
+
+
+def _replay_and_explain(world: World, drawn: JsonEvent) -> None:
+    """What workerd has logged comes out again from the lake alone, and can be explained; what was changed does not."""
+    logged = [event for event in read_lines(world.lake.events) if event["type"] == "exposure"]
+    kept = sum(event["reason"] == "kept" for event in logged)
+    assert kept >= RETURNING
+    assert _usher(world, "replay") == (
+        0,
+        f"same {len(logged)} decisions, to the last bit; {kept} of them repeating an earlier one\n",
+        "",
+    )
+
+    status, by_visitor, problems = _usher(world, "explain", str(drawn["visitor"]))
+    assert (status, problems) == (0, "")
+    status, by_id, problems = _usher(world, "explain", str(drawn["event_id"]))
+    assert (status, problems) == (0, "")
+    assert f"{drawn['variant']} wins: propensity {drawn['propensity']!r}" in by_id
+    assert by_id in by_visitor
+
+    change(world.lake, lambda line: line["event_id"] == drawn["event_id"], propensity=0.5)
+    assert _usher(world, "replay") == (
+        1,
+        f"same {len(logged) - 1} decisions, to the last bit; {kept} of them repeating an earlier one\n",
+        "error: 1 decision came out otherwise, the first:\n"
+        f"error:   hero of {drawn['event_id']}\n"
+        f"error:   visitor {drawn['visitor']}, received at {drawn['received_ms']} ms\n"
+        f"error:   propensity: logged 0.5, computed {drawn['propensity']!r}\n",
+    )
+    status, by_id, _ = _usher(world, "explain", str(drawn["event_id"]))
+    assert f"propensity: logged 0.5, computed {drawn['propensity']!r}" in by_id
+
+
+def _usher(world: World, *arguments: str) -> tuple[int, str, str]:
+    """Run the command on the world's lake: its status, output and errors."""
+    done = subprocess.run(
+        [Path(sys.executable).parent / "usher", *arguments],
+        cwd=world.lake.root.parent,
+        env={**os.environ, "USHER_LAKE": str(world.lake.root), "COLUMNS": "80"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    return done.returncode, done.stdout, done.stderr
 
 
 def test_a_click_on_a_previewed_variant_rewards_nobody(empty_world: World) -> None:
