@@ -1,39 +1,47 @@
 """The balance of events: for every hour of receipt, received = stored + quarantined + duplicates + in flight + lost.
 
 What was received is known from the receipts, of which every queue message carries one: how many events and quarantined
-events it holds, and its number among the messages of its isolate. A gap in the numbers is a message that has not come.
-The receipt after the gap says how many events had been sent before it, and so how many the gap holds; it counts to the
-hour of that receipt. Numbers that were called void are messages that the Queue refused: their senders were told.
+events it holds, and its number among the messages of its isolate. A gap in the numbers is a message that has not come,
+or one that was refused and that nobody keeps (`origin.gaps`).
 
 The Queue delivers at least once, so messages come again, whole. Of every hour it is therefore known how many lines
-came, and how many all the receipts that came speak of, copies included (`origin.compacted.Balance`): where the two
-differ, an object is damaged or missing. Lines that are neither copies of a message that had come before nor kept are
-duplicates: events that were sent again under the same id.
+came, and how many all the receipts that came speak of, copies included (`origin.balances`): where the two differ, an
+object is damaged or missing. Copies are counted where they are left out, and those that did not come with a copy of
+their whole message are duplicates: events that were sent again under the same id. Nothing here is found by subtracting
+what is stored, so what came, less the copies, must be what is stored; where it is not, files have lost rows.
+
+No receipt follows the last message of an isolate. Such a message is missed only if it comes.
 """
 
 from __future__ import annotations
 
 import json
-from collections import Counter
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
-from hashlib import blake2b
-from itertools import groupby, pairwise
+from pathlib import Path
 from typing import Any, Final
 
 import duckdb
 import ibis
 import ibis.expr.types as ir
-import msgspec
-from msgspec import Struct
 
-from origin.compacted import SUFFIX, Balance, list_new_objects, read_index
+from origin.balances import (
+    FIRST_WITH_RECEIPTS,
+    HOUR_MS,
+    RECEIPT,
+    Balance,
+    add_balances,
+    count_lines,
+    hour_of,
+)
+from origin.compacted import list_new_objects, read_index
 from origin.errors import LakeError
+from origin.gaps import Gap, describe_gap, find_gaps
 from origin.lake import Lake
-from origin.lines import DAMAGE, decompress, read_tables
-from origin.staging import FIRST_WITH_RECEIPTS, HOUR_MS, add_balances
-from origin.stored import read_events
+from origin.lines import read_tables
+from origin.quarantine import Records, read_quarantine
+from origin.stored import read_copies, read_events
 
 # A message that is still to come after this time has used up its tries, and is in the dead-letter queue if anywhere.
 RETRIES_MS: Final = HOUR_MS
@@ -58,214 +66,158 @@ class HourBalance:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Gap:
-    """Messages of an isolate that have not come: the first and last number, how many they are, how many events they
-    hold, and when the next message that came was received."""
-
-    isolate: str
-    first: int
-    last: int
-    messages: int
-    events: int
-    before_ms: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
 class Audit:
-    """The balance of some hours, and what in them is lost or does not fit, in words."""
+    """The balance of some hours; what in them is lost or does not fit, in words; and of how many isolates the last
+    message that came was received in them: whether these sent another after it, nothing in the lake tells."""
 
     hours: tuple[HourBalance, ...] = ()
     problems: tuple[str, ...] = ()
+    isolates: int = 0
 
 
-class _Quarantined(Struct):
-    """What is looked at of a quarantine record. Those of before there were receipts have no code."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Known:
+    """What is known of an hour: what objects held (`came`), what is there of it, each event and receipt once (`kept`),
+    what was left out as a copy when it was read (`left_out`), the quarantine records, and the gaps before receipts."""
 
-    received_ms: int
-    code: str | None = None
+    start_ms: int
+    came: Balance
+    kept: Balance
+    left_out: Balance
+    records: Records
+    gaps: Sequence[Gap]
 
-
-_decoder: Final = msgspec.json.Decoder(_Quarantined)
+    @property
+    def copies(self) -> Balance:
+        """The lines of events and the promises that were left out as copies. What an older version left out was not
+        counted: then they are what is not there."""
+        before, promised_before = self.came.copies, self.came.promised_copies
+        return Balance(
+            lines=self.came.lines - self.kept.lines if before is None else before + self.left_out.lines,
+            promised=self.came.promised - self.kept.promised
+            if promised_before is None
+            else promised_before + self.left_out.promised,
+        )
 
 
 def audit(lake: Lake, now_ms: int, *, since_ms: int = 0) -> Audit:
     """Draw up the balance of the hours of receipt that end after `since_ms`. Raises LakeError."""
     connection = ibis.duckdb.connect()
     try:
-        events = read_events(connection, lake)
-        if events is None:
+        events, copies = read_events(connection, lake), read_copies(connection, lake)
+        if events is None or copies is None:
             return Audit()
-        booked = events.filter(events["schema"] >= FIRST_WITH_RECEIPTS)
-        stored, receipts = _count_stored(connection, booked), _read_receipts(connection, booked)
+        kept, left_out = _count(connection, events), _count(connection, copies)
+        receipts = _read_receipts(connection, events)
     except duckdb.Error as error:
         raise LakeError(f"{lake.root}: cannot be read: {str(error).splitlines()[0]}") from error
     finally:
         connection.disconnect()
-    came, quarantine = _count_lines(lake), read_quarantine(lake)
-    distinct: Counter[int] = Counter()
-    for each in receipts:
-        distinct[_hour(each["received_ms"])] += each["events"] + each["quarantined"]
+    came, quarantine = _count_objects(lake), read_quarantine(lake)
     gaps: dict[int, list[Gap]] = {}
     for gap in find_gaps(receipts):
-        gaps.setdefault(_hour(gap.before_ms), []).append(gap)
+        gaps.setdefault(hour_of(gap.before_ms), []).append(gap)
     hours, problems = [], []
-    for start in sorted({*stored, *came, *quarantine, *distinct, *gaps}):
+    for start in sorted({*kept, *came, *quarantine, *gaps}):
         if start + HOUR_MS > since_ms:
-            balance, records = came.get(start, Balance()), quarantine.get(start, Records())
-            held = Balance(lines=balance.lines + records.lines, promised=balance.promised)
-            hour, found = _balance_hour(
-                start, held, distinct[start], stored.get(start, 0), records.distinct, gaps.get(start, ()), now_ms
+            known = _Known(
+                start_ms=start,
+                came=came.get(start, Balance()),
+                kept=kept.get(start, Balance()),
+                left_out=left_out.get(start, Balance()),
+                records=quarantine.get(start, Records()),
+                gaps=gaps.get(start, ()),
             )
+            hour, found = _balance_hour(known, now_ms, lake.compacted)
             hours.append(hour)
-            problems += found
-    return Audit(hours=tuple(hours), problems=tuple(problems))
+            problems += [f"{show_hour(start)}: {problem}" for problem in found]
+    last = {each["isolate"]: each["received_ms"] for each in sorted(receipts, key=lambda each: int(each["number"]))}
+    isolates = sum(hour_of(each) + HOUR_MS > since_ms for each in last.values())
+    return Audit(hours=tuple(hours), problems=tuple(problems), isolates=isolates)
 
 
-def _balance_hour(
-    start: int, held: Balance, distinct: int, stored: int, quarantined: int, gaps: Sequence[Gap], now_ms: int
-) -> tuple[HourBalance, list[str]]:
-    """The balance of one hour: the lines that came and those that receipts speak of (`held`), of them each message once
-    (`distinct`)."""
-    duplicates = held.lines - (held.promised - distinct) - stored - quarantined
-    missing = max(held.promised - held.lines, 0)
+def _balance_hour(known: _Known, now_ms: int, compacted: Path) -> tuple[HourBalance, list[str]]:
+    """The balance of an hour, and what in it is lost or does not fit."""
+    copies, records = known.copies, known.records
+    duplicates = copies.lines + records.lines - records.distinct - copies.promised
+    missing = max(known.came.promised - known.came.lines - records.lines, 0)
     if duplicates < 0:  # what is missing are copies of what is there
         missing = max(missing + duplicates, 0)
         duplicates = 0
-    late = [gap for gap in gaps if now_ms - gap.before_ms >= RETRIES_MS]
-    is_late = now_ms - start >= HOUR_MS + RETRIES_MS
-    in_gaps, lost = sum(gap.events for gap in gaps), sum(gap.events for gap in late)
+    gone = known.came.lines - copies.lines - known.kept.lines
+    promised_gone = known.came.promised - copies.promised - known.kept.promised
+    late = [gap for gap in known.gaps if gap.is_refused or now_ms - gap.before_ms >= RETRIES_MS]
+    is_late = now_ms - known.start_ms >= HOUR_MS + RETRIES_MS
+    in_gaps, lost = sum(gap.events for gap in known.gaps), sum(gap.events for gap in late)
     hour = HourBalance(
-        start_ms=start,
-        received=distinct + in_gaps,
-        stored=stored,
-        quarantined=quarantined,
+        start_ms=known.start_ms,
+        received=known.kept.promised + in_gaps,
+        stored=known.kept.lines,
+        quarantined=records.distinct,
         duplicates=duplicates,
         in_flight=in_gaps - lost + (0 if is_late else missing),
-        lost=lost + (missing if is_late else 0),
+        lost=lost + max(gone, 0) + (missing if is_late else 0),
     )
-    problems = [_describe(gap) for gap in late]
+    problems = [describe_gap(gap) for gap in late]
     if missing and is_late:
         problems.append(
-            f"{show_hour(start)}: {missing:,} lines that receipts speak of are not in the lake; run usher pull and see "
-            "which objects it names"
+            f"{missing:,} lines that receipts speak of are not in the lake; run usher pull and see which objects it "
+            "names"
         )
-    if not hour.is_balanced:
+    if gone or promised_gone:
+        problems.append(
+            f"{_describe_rows(gone, promised_gone, compacted)}; remove it, then run usher pull and usher compact"
+        )
+    elif not hour.is_balanced:
         surplus = hour.stored + hour.quarantined + hour.duplicates + hour.in_flight + hour.lost - hour.received
         problems.append(
-            f"{show_hour(start)}: {surplus:,} lines are in the lake of which no receipt speaks; something else than "
-            "the edge wrote to the bucket"
+            f"{surplus:,} lines are in the lake of which no receipt speaks; something else than the edge wrote to the "
+            "bucket"
         )
     return hour, problems
 
 
-def find_gaps(receipts: Iterable[Mapping[str, Any]]) -> list[Gap]:
-    """Return the gaps between the receipts of each isolate, but for messages that were called void.
-
-    `receipts` have isolate, number, events, quarantined, counted, received_ms, and as lists void and void_counted.
-    """
-    gaps = []
-    ordered = sorted(receipts, key=lambda each: (each["isolate"], each["number"]))
-    for isolate, group in groupby(ordered, key=lambda each: each["isolate"]):
-        own = list(group)
-        void: dict[int, int] = {}
-        for each in own:
-            void |= dict(zip(each["void"], each["void_counted"], strict=True))
-        start = {"number": 0, "counted": 0, "events": 0, "quarantined": 0}
-        for before, after in pairwise([start, *own]):
-            absent = [number for number in range(before["number"] + 1, after["number"]) if number not in void]
-            if absent:
-                events = after["counted"] - before["counted"] - before["events"] - before["quarantined"]
-                events -= sum(void.get(number, 0) for number in range(before["number"] + 1, after["number"]))
-                gaps.append(
-                    Gap(
-                        isolate=isolate,
-                        first=absent[0],
-                        last=absent[-1],
-                        messages=len(absent),
-                        events=events,
-                        before_ms=after["received_ms"],
-                    )
-                )
-    return gaps
+def _describe_rows(gone: int, promised_gone: int, compacted: Path) -> str:
+    """How what is there differs from what came, in words."""
+    if gone < 0:
+        return f"{-gone:,} events more than came are in {compacted}"
+    what = f"{gone:,} events" if gone else f"receipts of {abs(promised_gone):,} events"
+    return f"{what} that had come are gone from {compacted}"
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Records:
-    """The quarantine records of one hour of receipt: the lines there are, each once, and those by the codes of their
-    reasons."""
-
-    lines: int = 0
-    distinct: int = 0
-    codes: Mapping[str, int] = field(default_factory=dict)
-
-
-def read_quarantine(lake: Lake) -> dict[int, Records]:
-    """Read the quarantine records by hour of receipt (its start in ms). Raises LakeError."""
-    lines: Counter[int] = Counter()
-    codes: dict[int, Counter[str]] = {}
-    seen: set[bytes] = set()
-    for path in sorted(lake.quarantine.rglob(f"*{SUFFIX}")):
-        try:
-            for line in decompress(path.read_bytes()).splitlines():
-                record = _decoder.decode(line)
-                if record.code is None:
-                    continue
-                hour = _hour(record.received_ms)
-                lines[hour] += 1
-                digest = blake2b(line, digest_size=12).digest()
-                if digest not in seen:
-                    seen.add(digest)
-                    codes.setdefault(hour, Counter())[record.code] += 1
-        except (*DAMAGE, msgspec.MsgspecError) as error:
-            raise LakeError(f"{path}: cannot be read ({error}); remove it and run usher pull") from error
-    return {
-        hour: Records(lines=count, distinct=codes[hour].total(), codes=dict(codes[hour]))
-        for hour, count in lines.items()
-    }
-
-
-def _count_stored(connection: ibis.BaseBackend, events: ir.Table) -> dict[int, int]:
-    """How many events are stored, by hour of receipt."""
-    kept = events.filter(events.type != "receipt").select("received_ms")
-    counted = kept.group_by(hour=kept.received_ms // HOUR_MS).aggregate(count=kept.count())
-    return {row["hour"] * HOUR_MS: row["count"] for row in connection.to_pyarrow(counted).to_pylist()}
+def _count(connection: ibis.BaseBackend, events: ir.Table) -> dict[int, Balance]:
+    """What rows of the lake say of each hour, as `count_lines` does."""
+    is_receipt = events.type.fill_null("") == RECEIPT
+    is_booked = events["schema"].fill_null(0) >= FIRST_WITH_RECEIPTS
+    promised = events.events.fill_null(0) + events.quarantined.fill_null(0)
+    counted = events.group_by(hour=events.received_ms.fill_null(0) // HOUR_MS).aggregate(
+        lines=(~is_receipt & is_booked).sum(), promised=promised.sum(where=is_receipt).fill_null(0)
+    )
+    rows = connection.to_pyarrow(counted.filter((counted.lines > 0) | (counted.promised > 0))).to_pylist()
+    return {row["hour"] * HOUR_MS: Balance(lines=row["lines"], promised=row["promised"]) for row in rows}
 
 
 def _read_receipts(connection: ibis.BaseBackend, events: ir.Table) -> list[dict[str, Any]]:
     """All receipts, each once."""
-    columns = ("isolate", "number", "events", "quarantined", "counted", "received_ms", "void", "void_counted")
+    lists = ("void", "void_counted", "void_lost")
+    columns = ("isolate", "number", "events", "quarantined", "counted", "received_ms", *lists)
     rows: list[dict[str, Any]] = connection.to_pyarrow(
-        events.filter(events.type == "receipt").select(*columns)
+        events.filter(events.type == RECEIPT).select(*columns)
     ).to_pylist()
     for row in rows:
-        row["void"], row["void_counted"] = json.loads(row["void"] or "[]"), json.loads(row["void_counted"] or "[]")
+        row |= {name: json.loads(row[name] or "[]") for name in lists}
     return rows
 
 
-def _count_lines(lake: Lake) -> dict[int, Balance]:
+def _count_objects(lake: Lake) -> dict[int, Balance]:
     """What all objects held, compacted or not, by hour of receipt."""
     index = read_index(lake)
     hours = dict(index.hours)
     for table in read_tables(path for _, path in list_new_objects(lake, index)):
-        add_balances(hours, table)
+        add_balances(hours, count_lines(table))
     return hours
-
-
-def _hour(moment_ms: int) -> int:
-    return moment_ms // HOUR_MS * HOUR_MS
 
 
 def show_hour(start_ms: int) -> str:
     """An hour as a person reads it."""
     return f"{datetime.fromtimestamp(start_ms / 1000, UTC):%Y-%m-%d %H:00} UTC"
-
-
-def _describe(gap: Gap) -> str:
-    numbers = (
-        f"message {gap.first}" if gap.messages == 1 else f"{gap.messages:,} messages from {gap.first} to {gap.last}"
-    )
-    hour = show_hour(_hour(gap.before_ms))
-    return (
-        f"{hour}: {numbers} of isolate {gap.isolate} with {gap.events:,} events did not come; look into the "
-        "dead-letter queue"
-    )

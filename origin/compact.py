@@ -4,7 +4,8 @@ The objects of a day are read on every processor and become parts (`origin.stagi
 visitor and event id is found by their hashes, over all the parts of their day of receipt, and of such rows the one that
 was received first is kept, among equals the first by its columns. What is kept therefore does not depend on the order
 of arrival. A part stays as it was written, unless it holds a row that another, in another part, comes before, or is so
-small that it is joined with others.
+small that it is joined with others. What a process joins at once is bounded by its bytes in memory, not by rows: a row
+of a decision among many variants takes as much as fifty others.
 
 The index is replaced last, by one rename: killed at any point, the lake is what it was before, and the next run does
 the same again.
@@ -20,9 +21,9 @@ from typing import Final
 
 import pyarrow as pa
 
+from origin.balances import add_balances
 from origin.compacted import (
     INDEX,
-    Balance,
     Index,
     KnownObjects,
     Part,
@@ -34,23 +35,25 @@ from origin.compacted import (
     write_keys,
 )
 from origin.lake import Lake, reported
+from origin.processes import Workers
 from origin.staging import (
+    Copies,
     Hashes,
     Rows,
     Staged,
     StagedObjects,
-    Workers,
-    find_losers,
+    find_copies,
     hash_part,
     join_parts,
     read_part,
     stage_objects,
+    weigh_part,
 )
 
 # Compressed bytes of objects that are read at once by one process: some 150,000 events.
 CHUNK_BYTES: Final = 8 << 20
-# Parts with fewer rows are joined.
-SMALL_PART: Final = 50_000
+# Parts that take fewer bytes in memory are joined, up to that many at once.
+PART_BYTES: Final = 64 << 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -103,13 +106,14 @@ def _compact_day(
     for result in results:
         for part in result.parts:
             staged.setdefault(part.day, []).append(part)
-        for hour, balance in result.hours.items():
-            hours[hour] = hours.get(hour, Balance()) + balance
+        add_balances(hours, result.hours)
     days = dict(index.days)
     repeated = sum(result.repeated for result in results)
     for received, parts in sorted(staged.items()):
-        days[received], lost = _merge(lake, workers, index.days.get(received, ()), parts, f"{received}/{name}-joined")
-        repeated += lost
+        name_joined = f"{received}/{name}-joined"
+        days[received], copies = _merge(lake, workers, index.days.get(received, ()), parts, name_joined)
+        add_balances(hours, copies.hours)
+        repeated += sum(map(len, copies.rows))
     keys = f"objects/{day or 'undated'}-{generation}.gz"
     write_keys(lake, keys, [*KnownObjects(lake, index).of_day(day), *(key for key, _ in objects)])
     new = Index(generation=generation, days=days, objects={**index.objects, day: keys}, hours=hours)
@@ -120,28 +124,51 @@ def _compact_day(
 
 def _merge(
     lake: Lake, workers: Workers, parts: Sequence[Part], staged: Sequence[Staged], name: str
-) -> tuple[tuple[Part, ...], int]:
-    """The parts of a day of receipt together with those that were staged for it, and how many rows were copies. The
+) -> tuple[tuple[Part, ...], Copies]:
+    """The parts of a day of receipt together with those that were staged for it, and the rows that were copies. The
     files of parts that are written anew begin with `name`."""
     paths = [lake.compacted / part.file for part in parts]
     hashes: list[Hashes] = [*workers.map(hash_part, [(path,) for path in paths]), *(each.hashes for each in staged)]
+    sizes = [*_weigh(lake, workers, parts), *(each.bytes for each in staged)]
     paths += [each.path for each in staged]
 
     def take(place: int, numbers: Rows) -> pa.Table:
         return read_part(paths[place]).take(pa.array(numbers))
 
-    losers = find_losers(hashes, take)
-    left = [len(own) - len(lost) for own, lost in zip(hashes, losers, strict=True)]
-    small = [i for i, rows in enumerate(left) if rows < SMALL_PART]
-    groups = [small, *([i] for i in range(len(paths)) if i not in small)]
-    written = [group for group in groups if len(group) > 1 or any(len(losers[i]) for i in group)]
+    copies = find_copies(hashes, take)
+    groups = group_small(sizes)
+    written = [group for group in groups if len(group) > 1 or any(len(copies.rows[i]) for i in group)]
     targets = [lake.compacted / f"{name}-{number:05}.parquet" for number in range(len(written))]
-    calls = [([(paths[i], losers[i]) for i in group], path) for group, path in zip(written, targets, strict=True)]
-    rows: list[int] = workers.map(join_parts, calls)
-    kept = [(paths[i], left[i]) for group in groups if group not in written for i in group]
-    found = sorted([*kept, *zip(targets, rows, strict=True)])
-    names = [(path.relative_to(lake.compacted).as_posix(), count) for path, count in found]
-    return tuple(Part(file=file, rows=count) for file, count in names if count), sum(map(len, losers))
+    calls = [([(paths[i], copies.rows[i]) for i in group], path) for group, path in zip(written, targets, strict=True)]
+    joined: list[tuple[int, int]] = workers.map(join_parts, calls)
+    kept = [(paths[i], len(hashes[i]), sizes[i]) for group in groups if group not in written for i in group]
+    made = [(path, rows, size) for path, (rows, size) in zip(targets, joined, strict=True)]
+    names = [(path.relative_to(lake.compacted).as_posix(), rows, size) for path, rows, size in sorted([*kept, *made])]
+    return tuple(Part(file=file, rows=rows, bytes=size) for file, rows, size in names if rows), copies
+
+
+def _weigh(lake: Lake, workers: Workers, parts: Sequence[Part]) -> list[int]:
+    """The bytes that parts take in memory. Those that an older version wrote are read for it."""
+    weighed = iter(workers.map(weigh_part, [(lake.compacted / each.file,) for each in parts if each.bytes is None]))
+    return [next(weighed) if each.bytes is None else each.bytes for each in parts]
+
+
+def group_small(sizes: Sequence[int]) -> list[list[int]]:
+    """Group parts, by their numbers: of those that take less than PART_BYTES as many in a row as take no more
+    together; each of the others alone."""
+    groups: list[list[int]] = []
+    latest: list[int] = []
+    filled = 0
+    for number, size in enumerate(sizes):
+        if size >= PART_BYTES:
+            groups.append([number])
+            continue
+        if not latest or filled + size > PART_BYTES:
+            latest, filled = [], 0
+            groups.append(latest)
+        latest.append(number)
+        filled += size
+    return groups
 
 
 def _split_chunks(paths: Sequence[Path], sizes: Sequence[int]) -> list[list[Path]]:

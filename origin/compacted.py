@@ -20,32 +20,25 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
+from origin.balances import Balance
 from origin.errors import LakeError
 from origin.lake import Lake
 
 INDEX: Final = "index.json"
 SUFFIX: Final = ".ndjson.gz"
-_FORMAT: Final = 1
+_FORMAT: Final = 2
+# The format of before parts were weighed and copies were counted.
+_UNCOUNTED: Final = 1
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Part:
-    """A file of one day's events: its path below `compacted/`, and its rows."""
+    """A file of one day's events: its path below `compacted/`, its rows, and the bytes that they take in memory (None:
+    they were not counted then)."""
 
     file: str
     rows: int
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Balance:
-    """What objects held of one hour of receipt, copies included: `lines` of events, and how many lines of events and
-    of quarantine their receipts speak of."""
-
-    lines: int = 0
-    promised: int = 0
-
-    def __add__(self, other: Balance) -> Balance:
-        return Balance(lines=self.lines + other.lines, promised=self.promised + other.promised)
+    bytes: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,13 +67,14 @@ def read_index(lake: Lake) -> Index:
     path = lake.compacted / INDEX
     try:
         data = json.loads(path.read_bytes())
-        if data["format"] != _FORMAT:
+        if data["format"] not in (_FORMAT, _UNCOUNTED):
             raise LakeError(f"{path}: format {data['format']} is not known to this version; update usher")
+        uncounted = {} if data["format"] == _FORMAT else {"copies": None, "promised_copies": None}
         return Index(
             generation=int(data["generation"]),
             days={day: tuple(Part(**part) for part in parts) for day, parts in data["days"].items()},
             objects=dict(data["objects"]),
-            hours={int(hour): Balance(**each) for hour, each in data["hours"].items()},
+            hours={int(hour): Balance(**uncounted | each) for hour, each in data["hours"].items()},
         )
     except FileNotFoundError:
         return Index()

@@ -25,7 +25,10 @@ COLOURS = {"exposure": "cyan", "goal": "green", "purchase": "green", "page_view"
 
 @events.command()
 def audit(days: DaysOption = 7) -> None:
-    """Print the balance of each hour; exit with 1 where something is lost or does not fit."""
+    """Print the balance of each hour; exit with 1 where something is lost or does not fit.
+
+    No message tells of the last of its isolate. So it also says of how many isolates the books end in these hours.
+    """
     from origin.audit import audit as balance
     from origin.audit import show_hour
 
@@ -43,6 +46,10 @@ def audit(days: DaysOption = 7) -> None:
     totals = [sum(values) for values in zip(*(_columns(hour).values() for hour in found.hours), strict=True)]
     table.add_row("all", *(f"{value:,}" for value in totals))
     out.print(table)
+    out.print(
+        f"the books of {found.isolates:,} isolate{'' if found.isolates == 1 else 's'} end in these hours: a message "
+        "that one sent after its last here would not be missed"
+    )
     if found.problems:
         print_errors(found.problems)
         raise typer.Exit(1)
@@ -50,26 +57,33 @@ def audit(days: DaysOption = 7) -> None:
 
 
 @events.command()
-def stats(days: DaysOption = 7) -> None:
-    """Print how many events there are by type and source, how late they came, bots, and reasons of quarantine."""
+def stats(
+    days: DaysOption = 7,
+    with_bots: Annotated[bool, typer.Option("--bots", help="count what bots did in all figures")] = False,
+) -> None:
+    """Print how many events there are by type and source, how late they came, bots, and reasons of quarantine.
+
+    Bots are counted apart; with --bots, in the other figures too.
+    """
     from origin.stats import SHARES, read_stats
 
     with reported(), locked_lake(settings_of_environment()) as lake, out.status("counting"):
-        found = read_stats(lake, since_ms=_now_ms() - days * DAY_MS)
-    if not found.types and not found.codes:
+        found = read_stats(lake, since_ms=_now_ms() - days * DAY_MS, with_bots=with_bots)
+    if not found.types and not found.bots and not found.codes:
         out.print("no events in that time; [bold]usher pull[/] brings new ones")
         return
-    table = Table("type", "source", "events")
-    for (kind, source), count in found.types.items():
-        table.add_row(escape(kind), escape(source), f"{count:,}")
-    out.print(table)
+    if found.types:
+        table = Table("type", "source", "events")
+        for (kind, source), count in found.types.items():
+            table.add_row(escape(kind), escape(source), f"{count:,}")
+        out.print(table)
     if found.lateness_ms:
         table = Table("received after it happened", *("longest" if share == 1 else f"{share:.0%}" for share in SHARES))
         for source, lateness in found.lateness_ms.items():
             table.add_row(escape(source), *(f"{late_ms / 1000:,.1f} s" for late_ms in lateness))
         out.print(table)
     if found.bots:
-        table = Table("taken for bots", "visitors", "events")
+        table = Table("bots, counted above too" if with_bots else "bots, left out above", "visitors", "events")
         for reason, (visitors, count) in found.bots.items():
             table.add_row(escape(reason), f"{visitors:,}", f"{count:,}")
         out.print(table)

@@ -6,19 +6,13 @@ the parts of a day knows which few rows to look at, without holding the day in m
 
 from __future__ import annotations
 
-import gc
-import os
-import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Executor, Future, ProcessPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import partial
-from multiprocessing import get_context, parent_process
-from multiprocessing.connection import wait
 from pathlib import Path
-from typing import Any, Final
+from typing import Final
 
 import duckdb
 import numpy as np
@@ -27,16 +21,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
+from origin.balances import COUNTED, Balance, add_balances, count_copies, count_lines
 from origin.columns import IDENTITY, ORDER, SCHEMA
-from origin.compacted import Balance
 from origin.errors import LakeError
 from origin.lake import reported, sync
 from origin.lines import read_tables
 
-HOUR_MS: Final = 3_600_000
-DAY_MS: Final = 24 * HOUR_MS
-# Receipts speak of events of this schema and later ones.
-FIRST_WITH_RECEIPTS: Final = 3
+DAY_MS: Final = 86_400_000
 ROW_GROUP: Final = 131_072
 # Hashes that are sorted at once, and those of repeated rows whose rows are compared at once.
 SORTED_HASHES: Final = 8_000_000
@@ -47,19 +38,27 @@ _NO_DICTIONARY: Final = (
     *("session", "rest"),
 )
 
-_SUMS: Final = ("hour", "lines_sum", "promised_sum")
-
 Hashes = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.int64]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Staged:
-    """A part of one day of receipt, and the hashes of its rows."""
+    """A part of one day of receipt, the hashes of its rows, and its bytes in memory."""
 
     day: str
     path: Path
     hashes: Hashes
+    bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Copies:
+    """The rows that others of the same identity come before: their numbers in each place, and what they hold by
+    hour."""
+
+    rows: list[Rows]
+    hours: dict[int, Balance]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -77,7 +76,7 @@ def stage_objects(paths: Sequence[Path], folder: Path, name: str) -> StagedObjec
     hours: dict[int, Balance] = {}
     days: dict[str, list[pa.Table]] = {}
     for table in read_tables(paths):
-        add_balances(hours, table)
+        add_balances(hours, count_lines(table))
         for day, rows in _split_days(table):
             days.setdefault(day, []).append(rows)
     parts = []
@@ -85,10 +84,12 @@ def stage_objects(paths: Sequence[Path], folder: Path, name: str) -> StagedObjec
     for day, tables in days.items():
         table = pa.concat_tables(tables)
         hashes = _hash_rows(table)
-        [losers] = find_losers([hashes], partial(_take, [table]))
+        copies = find_copies([hashes], partial(_take, [table]))
+        [losers] = copies.rows
         path = folder / day / f"{name}.parquet"
-        _write(_without(table, losers), path)
-        parts.append(Staged(day=day, path=path, hashes=np.delete(hashes, losers)))
+        size = _write(_without(table, losers), path)
+        parts.append(Staged(day=day, path=path, hashes=np.delete(hashes, losers), bytes=size))
+        add_balances(hours, copies.hours)
         repeated += len(losers)
     return StagedObjects(parts=tuple(parts), hours=hours, repeated=repeated)
 
@@ -110,20 +111,24 @@ def read_part(path: Path) -> pa.Table:
     )
 
 
-def join_parts(sources: Sequence[tuple[Path, Rows]], path: Path) -> int:
-    """Write parts anew as one, each without the rows of the given numbers; returns how many are left. Raises
-    LakeError."""
+def weigh_part(path: Path) -> int:
+    """The bytes that a part takes in memory. Raises LakeError."""
+    return int(read_part(path).nbytes)
+
+
+def join_parts(sources: Sequence[tuple[Path, Rows]], path: Path) -> tuple[int, int]:
+    """Write parts anew as one, each without the rows of the given numbers; returns how many rows are left, and their
+    bytes in memory. Raises LakeError."""
     table = pa.concat_tables([_without(read_part(source), losers) for source, losers in sources])
-    _write(table, path)
-    return len(table)
+    return len(table), _write(table, path)
 
 
-def find_losers(hashes: Sequence[Hashes], take: Callable[[int, Rows], pa.Table]) -> list[Rows]:
+def find_copies(hashes: Sequence[Hashes], take: Callable[[int, Rows], pa.Table]) -> Copies:
     """Find the rows that another row of the same identity comes before, in `ORDER`.
 
-    The rows stand in several places, whose `hashes` are given; `take` returns rows of a place by their numbers. Returns
-    for each place the numbers of those that lose.
+    The rows stand in several places, whose `hashes` are given; `take` returns rows of a place by their numbers.
     """
+    hours: dict[int, Balance] = {}
     losers: list[list[Rows]] = [[] for _ in hashes]
     for repeated in _find_repeated(hashes):
         tables, origins, numbers = [], [], []
@@ -133,11 +138,13 @@ def find_losers(hashes: Sequence[Hashes], take: Callable[[int, Rows], pa.Table])
                 tables.append(take(i, rows))
                 origins.append(np.full(len(rows), i))
                 numbers.append(rows)
-        lost = _find_lost_rows(pa.concat_tables(tables).combine_chunks())
+        table = pa.concat_tables(tables).combine_chunks()
+        lost = _find_lost_rows(table)
+        add_balances(hours, count_copies(table.select(COUNTED).take(pa.array(lost))))
         origin, number = np.concatenate(origins)[lost], np.concatenate(numbers)[lost]
         for i in np.unique(origin):
             losers[i].append(number[origin == i])
-    return [np.concatenate(each) if each else np.empty(0, np.int64) for each in losers]
+    return Copies(rows=[np.concatenate(each) if each else np.empty(0, np.int64) for each in losers], hours=hours)
 
 
 def _find_repeated(hashes: Sequence[Hashes]) -> Iterator[Hashes]:
@@ -160,44 +167,6 @@ def _find_lost_rows(table: pa.Table) -> Rows:
         is_same &= np.asarray(pc.equal(values[1:], values[:-1]))
     lost: Rows = np.asarray(order)[1:][is_same].astype(np.int64)
     return lost
-
-
-class Workers:
-    """Runs functions of this module: on every processor, or where there is little to do, here and now."""
-
-    def __init__(self, *, is_small: bool) -> None:
-        self._pool: Executor | None = None
-        if not is_small:
-            self._pool = ProcessPoolExecutor(
-                os.cpu_count(), mp_context=get_context("spawn"), initializer=_prepare_worker
-            )
-
-    def __enter__(self) -> Workers:
-        return self
-
-    def __exit__(self, *exception: object) -> None:
-        if self._pool is not None:
-            self._pool.shutdown(cancel_futures=True)
-
-    def map(self, function: Callable[..., Any], calls: Iterable[tuple[Any, ...]]) -> list[Any]:
-        """The results of all calls, in order. Raises what the first that failed raised."""
-        if self._pool is None:
-            return [function(*call) for call in calls]
-        futures: list[Future[Any]] = [self._pool.submit(function, *call) for call in calls]
-        return [future.result() for future in futures]
-
-
-def _prepare_worker() -> None:
-    gc.disable()  # what is decoded holds no cycles, and looking for some takes a third of the time
-    threading.Thread(target=_end_with_parent, daemon=True).start()
-
-
-def _end_with_parent() -> None:
-    """A worker whose parent was killed would wait for work for ever."""
-    parent = parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)
 
 
 @contextmanager
@@ -232,7 +201,8 @@ def _without(table: pa.Table, losers: Rows) -> pa.Table:
     return table.filter(pa.array(kept))
 
 
-def _write(table: pa.Table, path: Path) -> None:
+def _write(table: pa.Table, path: Path) -> int:
+    """Write a part; returns the bytes it takes in memory."""
     with reported(path):
         path.parent.mkdir(parents=True, exist_ok=True)
         pq.write_table(
@@ -244,6 +214,7 @@ def _write(table: pa.Table, path: Path) -> None:
             use_dictionary=[name for name in SCHEMA.names if name not in _NO_DICTIONARY],
         )
         sync(path)
+    return int(table.nbytes)
 
 
 def _split_days(table: pa.Table) -> Iterable[tuple[str, pa.Table]]:
@@ -256,23 +227,3 @@ def _split_days(table: pa.Table) -> Iterable[tuple[str, pa.Table]]:
 def name_day(moment_ms: int) -> str:
     """The day of a moment, as the lake's folders name it."""
     return f"{datetime.fromtimestamp(moment_ms // 1000, UTC):%Y-%m-%d}"
-
-
-def add_balances(hours: dict[int, Balance], table: pa.Table) -> None:
-    """Add what a table's rows say of each hour: the lines that are there, and those that receipts speak of."""
-    hour = pc.multiply(pc.divide(table["received_ms"].fill_null(0), HOUR_MS), HOUR_MS)
-    is_receipt = pc.equal(table["type"], "receipt").fill_null(False)
-    is_booked = pc.greater_equal(table["schema"].fill_null(0), FIRST_WITH_RECEIPTS)
-    counted = pa.table(
-        {
-            "hour": hour,
-            "lines": pc.and_(pc.invert(is_receipt), is_booked).cast(pa.int64()),
-            "promised": pc.if_else(
-                is_receipt, pc.add(table["events"].fill_null(0), table["quarantined"].fill_null(0)), 0
-            ),
-        }
-    )
-    sums = counted.group_by("hour").aggregate([("lines", "sum"), ("promised", "sum")])
-    for start, lines, promised in zip(*(sums[name].to_pylist() for name in _SUMS), strict=True):
-        if lines or promised:
-            hours[start] = hours.get(start, Balance()) + Balance(lines=lines, promised=promised)

@@ -1,4 +1,6 @@
-"""What the lake holds, in figures: events by type and source, how late they came, bots, and what was refused."""
+"""What the lake holds, in figures: events by type and source, how late they came, bots, and what was refused.
+
+Bots are counted apart, and are left out of the other figures by default."""
 
 from __future__ import annotations
 
@@ -11,9 +13,9 @@ import duckdb
 import ibis
 import ibis.expr.types as ir
 
-from origin.audit import read_quarantine
 from origin.errors import LakeError
 from origin.lake import Lake
+from origin.quarantine import read_quarantine
 from origin.stored import read_labelled_events
 from shared.events import EDGE
 
@@ -23,7 +25,8 @@ SHARES: Final = (0.5, 0.9, 0.99, 1.0)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Stats:
     """Figures of the lake: events by type and source; the lateness in ms, at SHARES, of what browsers and servers sent,
-    by source; bots' visitors and events by reason; quarantined events by code."""
+    by source; bots' visitors and events by reason, whether or not the other figures count them; quarantined events by
+    code."""
 
     types: Mapping[tuple[str, str], int] = field(default_factory=dict)
     lateness_ms: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
@@ -31,8 +34,8 @@ class Stats:
     codes: Mapping[str, int] = field(default_factory=dict)
 
 
-def read_stats(lake: Lake, *, since_ms: int = 0) -> Stats:
-    """Sum up what was received from a moment on, each event once. Raises LakeError."""
+def read_stats(lake: Lake, *, since_ms: int = 0, with_bots: bool = False) -> Stats:
+    """Sum up what was received from a moment on, each event once; what bots did only `with_bots`. Raises LakeError."""
     codes: Counter[str] = Counter()
     for hour, records in read_quarantine(lake).items():
         if hour >= since_ms:
@@ -43,9 +46,10 @@ def read_stats(lake: Lake, *, since_ms: int = 0) -> Stats:
         if events is None:
             return Stats(codes=dict(codes.most_common()))
         events = events.filter(events.received_ms >= since_ms)
+        shown = events if with_bots else events.filter(events.bot == "")
         return Stats(
-            types=_count_types(connection, events),
-            lateness_ms=_find_lateness(connection, events),
+            types=_count_types(connection, shown),
+            lateness_ms=_find_lateness(connection, shown),
             bots=_count_bots(connection, events),
             codes=dict(codes.most_common()),
         )

@@ -1,4 +1,5 @@
-"""The lake's events as one relation: compacted or not, each event once, with its visitor's label where that is a bot.
+"""The lake's events as one relation: compacted or not, each event once, with its visitor's label where that is a bot
+and the event is not a server's.
 
 All that reads events reads them here. Objects that are not compacted yet are read by the same code that compacts them,
 so that a row is the same wherever it stands. Of rows that claim the same visitor and event id, in whatever days and
@@ -25,6 +26,7 @@ from origin.columns import IDENTITY, ORDER, SCHEMA
 from origin.compacted import Index, list_new_objects, read_index
 from origin.lake import Lake
 from origin.lines import read_tables
+from shared.events import EDGE, SERVER
 
 _SCHEMA: Final = ibis.Schema.from_pyarrow(SCHEMA)
 
@@ -38,9 +40,23 @@ def read_events(connection: ibis.BaseBackend, lake: Lake) -> ir.Table | None:
     return None if found is None else found[0]
 
 
+def read_copies(connection: ibis.BaseBackend, lake: Lake) -> ir.Table | None:
+    """Return the rows that `read_events` leaves out as copies of others; those that compaction left out are not there
+    any more. None, and what is raised, as there."""
+    found = _prepare(connection, lake)
+    if found is None:
+        return None
+    events, state = found
+    try:
+        rivals = connection.table(f"usher_rivals_{state}")
+    except TableNotFound:  # no identity is claimed twice
+        return events.limit(0)
+    return rivals.filter(rivals.place > 0).drop("place")
+
+
 def read_labelled_events(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int | None = None) -> ir.Table | None:
     """Return the events that had been received by a moment (None: all) as `read_events` does, with a column `bot`: why
-    their visitor was taken for a bot by then, or empty."""
+    their visitor was taken for a bot by then, or empty. What a server reports of a bot is not the bot's doing."""
     found = _prepare(connection, lake)
     if found is None:
         return None
@@ -51,7 +67,8 @@ def read_labelled_events(connection: ibis.BaseBackend, lake: Lake, as_of_ms: int
 
     def label() -> ir.Table:
         bots = connection.create_table(f"{name}_bots", ibis.memtable(find_bots(connection, events)), temp=True)
-        labelled = events.left_join(bots, events.visitor == bots.bot_visitor).drop("bot_visitor")
+        is_own = [events.visitor == bots.bot_visitor, events.source.fill_null(EDGE) != SERVER]
+        labelled = events.left_join(bots, is_own).drop("bot_visitor")
         return labelled.mutate(bot=labelled.bot.fill_null(""))
 
     return _keep(connection, name, label, as_view=True)
@@ -66,7 +83,7 @@ def _prepare(connection: ibis.BaseBackend, lake: Lake) -> tuple[ir.Table, str] |
     state = _name_state(index, objects)
 
     def make() -> ir.Table:
-        return _deduplicate(connection, _read_copies(connection, lake, index, objects, state), state)
+        return _deduplicate(connection, _read_rows(connection, lake, index, objects, state), state)
 
     return _keep(connection, f"usher_events_{state}", make, as_view=True), state
 
@@ -78,9 +95,7 @@ def _name_state(index: Index, objects: Sequence[Path]) -> str:
     return sha256("\n".join(said).encode()).hexdigest()[:16]
 
 
-def _read_copies(
-    connection: ibis.BaseBackend, lake: Lake, index: Index, objects: Sequence[Path], state: str
-) -> ir.Table:
+def _read_rows(connection: ibis.BaseBackend, lake: Lake, index: Index, objects: Sequence[Path], state: str) -> ir.Table:
     """All rows of the lake, copies included."""
     tables = []
     if index.files:
@@ -122,11 +137,10 @@ def _deduplicate(connection: ibis.BaseBackend, events: ir.Table, state: str) -> 
     if connection.to_pyarrow(repeated.count()).as_py() == 0:
         return events
     same = [events[name] == repeated[f"repeated_{name}"] for name in IDENTITY]
-    copies = events.semi_join(repeated, same)
-    number = ibis.row_number().over(group_by=list(IDENTITY), order_by=[copies[name].asc() for name in ORDER])
-    first = copies.mutate(copy_number=number)
-    first = first.filter(first.copy_number == 0).drop("copy_number")
-    return ibis.union(events.anti_join(repeated, same), _keep(connection, f"usher_first_{state}", lambda: first))
+    rivals = events.semi_join(repeated, same)
+    place = ibis.row_number().over(group_by=list(IDENTITY), order_by=[rivals[name].asc() for name in ORDER])
+    rivals = _keep(connection, f"usher_rivals_{state}", lambda: rivals.mutate(place=place))
+    return ibis.union(events.anti_join(repeated, same), rivals.filter(rivals.place == 0).drop("place"))
 
 
 def _keep(connection: ibis.BaseBackend, name: str, make: Callable[[], ir.Table], *, as_view: bool = False) -> ir.Table:

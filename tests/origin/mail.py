@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Sequence
 
 from origin.lake import Lake
@@ -18,20 +19,35 @@ class Isolate:
     def __init__(self, name: str) -> None:
         self.name = name
         self._receipts = Receipts(name)
+        self._bad = 0
 
     def send(
-        self, events: Iterable[Event], *, refused: int = 0, at_ms: int = NOON_MS, is_accepted: bool = True
+        self,
+        events: Iterable[Event],
+        *,
+        refused: int = 0,
+        records: Iterable[Event] = (),
+        at_ms: int = NOON_MS,
+        is_accepted: bool = True,
+        is_kept: bool = True,
     ) -> list[Mail]:
-        """The messages of some events and of so many quarantined ones; none where the Queue does not accept them."""
+        """The messages of some events, of so many quarantined ones that nobody sent before, and of quarantine records;
+        none where the Queue does not accept them. `is_kept` says whether somebody keeps the events then."""
         lines = [event_line(event) for event in events]
-        lines += [
-            quarantine_line(quarantine_record("missing", f"no {i}", "{}", at_ms, source="browser", index=i))
-            for i in range(refused)
-        ]
-        messages = pack_messages(lines, self._receipts, at_ms)
+        lines += [quarantine_line(record(f"{self.name}-{self._bad + i}", at_ms=at_ms)) for i in range(refused)]
+        lines += map(quarantine_line, records)
+        self._bad += refused
+        messages = pack_messages(lines, self._receipts, at_ms, is_kept=is_kept)
         for message in messages:
             self._receipts.settle(message.number, is_accepted=is_accepted)
         return [(f"{self.name}-{each.number}", at_ms, each.text) for each in messages] if is_accepted else []
+
+
+def record(name: str, text: str | None = None, *, at_ms: int = NOON_MS, **fields: str) -> Event:
+    """The quarantine record of an event of that id; or of the given text."""
+    kept = json.dumps({"type": "click", "event_id": name}) if text is None else text
+    made = quarantine_record("missing", "no target", kept, at_ms, source="browser", sent_ms=at_ms, visitor="visitor-1")
+    return {**made, **fields}
 
 
 def deliver(lake: Lake, *batches: Sequence[Mail]) -> None:

@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import gzip
+import json
 import random
-from dataclasses import asdict
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from origin.audit import Audit, HourBalance, audit, find_gaps, read_quarantine
+from origin.audit import Audit, HourBalance, audit
 from origin.compact import compact
+from origin.compacted import INDEX, read_index
 from origin.errors import LakeError
 from origin.lake import Lake
-from origin.stats import Stats, read_stats
-from tests.origin.mail import Isolate, deliver, sent
+from origin.stats import read_stats
+from tests.origin.mail import Isolate, deliver, record, sent
 from tests.origin.shop import DAY_MS, HOUR_MS, NOON_MS, Event, exposure, goal, store
 
 LATER_MS = NOON_MS + DAY_MS
@@ -45,7 +50,7 @@ def test_events_without_receipts_are_in_no_balance(lake: Lake) -> None:
 def test_what_was_received_is_stored_or_quarantined(lake: Lake) -> None:
     isolate = Isolate("i")
     deliver(lake, [*isolate.send(clicks(3), refused=2), *isolate.send(clicks(2, first=3))])
-    assert audit(lake, LATER_MS) == Audit(hours=(hour(received=7, stored=5, quarantined=2),))
+    assert audit(lake, LATER_MS) == Audit(hours=(hour(received=7, stored=5, quarantined=2),), isolates=1)
 
 
 def test_each_hour_has_a_balance_of_its_own(lake: Lake) -> None:
@@ -88,14 +93,14 @@ def test_a_gap_is_in_flight_while_the_queue_may_still_bring_it(lake: Lake) -> No
     deliver(lake, isolate.send(clicks(2)))
     missing = isolate.send(clicks(4, first=2), refused=1)
     deliver(lake, isolate.send(clicks(1, first=6)))
-    assert audit(lake, NOON_MS + HOUR_MS - 1) == Audit(hours=(hour(received=8, stored=3, in_flight=5),))
+    assert audit(lake, NOON_MS + HOUR_MS - 1) == Audit(hours=(hour(received=8, stored=3, in_flight=5),), isolates=1)
     found = audit(lake, NOON_MS + HOUR_MS)
     assert found.hours == (hour(received=8, stored=3, lost=5),)
     assert found.problems == (
         "2026-09-21 12:00 UTC: message 2 of isolate i with 5 events did not come; look into the dead-letter queue",
     )
     deliver(lake, missing)
-    assert audit(lake, LATER_MS) == Audit(hours=(hour(received=8, stored=7, quarantined=1),))
+    assert audit(lake, LATER_MS) == Audit(hours=(hour(received=8, stored=7, quarantined=1),), isolates=1)
 
 
 def test_the_first_messages_of_an_isolate_are_missed_too(lake: Lake) -> None:
@@ -120,6 +125,128 @@ def test_messages_that_the_queue_refused_were_not_received(lake: Lake) -> None:
     assert "message 4 of isolate i with 2 events" in found.problems[0]
 
 
+def test_what_nobody_keeps_is_lost_when_it_is_refused(lake: Lake) -> None:
+    isolate = Isolate("i")
+    deliver(lake, isolate.send(clicks(1)))
+    isolate.send(clicks(5, first=1), is_accepted=False, is_kept=False)
+    isolate.send(clicks(3, first=6), is_accepted=False)
+    deliver(lake, isolate.send(clicks(1, first=6)))
+    isolate.send(clicks(2, first=9))
+    deliver(lake, isolate.send(clicks(1, first=7)))
+    found = audit(lake, NOON_MS)
+    assert found.hours == (hour(received=10, stored=3, lost=5, in_flight=2),)
+    assert found.problems == (
+        "2026-09-21 12:00 UTC: message 2 of isolate i with 5 events: refused by Queue and bucket, and kept by nobody; "
+        "the Worker's log says why (queue_failed)",
+    )
+
+
+def test_an_event_that_was_refused_again_is_in_quarantine_once(lake: Lake) -> None:
+    isolate = Isolate("i")
+    for attempt in range(3):
+        at_ms = NOON_MS + attempt
+        again = clicks(99, received_ms=at_ms, sent_ms=at_ms)
+        deliver(lake, isolate.send(again, records=[record("bad", at_ms=at_ms)], at_ms=at_ms))
+    expected = Audit(hours=(hour(received=300, stored=99, quarantined=1, duplicates=200),), isolates=1)
+    assert audit(lake, LATER_MS) == expected
+    compact(lake, remove=True)
+    assert audit(lake, LATER_MS) == expected
+
+
+def rewrite(lake: Lake, change: Callable[[pa.Table], pa.Table]) -> None:
+    """Compact a lake, and change the rows of its only part."""
+    compact(lake, remove=True)
+    [part] = Path(lake.compacted).rglob("*.parquet")
+    pq.write_table(change(pq.read_table(part)), part)
+
+
+def test_rows_that_are_gone_from_a_part_are_lost(lake: Lake) -> None:
+    isolate = Isolate("i")
+    deliver(lake, [*isolate.send(clicks(10)), *isolate.send(clicks(4))])
+    gone = pa.array(["click-1", "click-4", "click-9"])
+    rewrite(lake, lambda rows: rows.filter(pc.invert(pc.is_in(rows["event_id"], gone))))
+    found = audit(lake, NOON_MS)
+    assert found.hours == (hour(received=14, stored=7, duplicates=4, lost=3),)
+    assert found.problems == (
+        f"2026-09-21 12:00 UTC: 3 events that had come are gone from {lake.compacted}; remove it, then run usher pull "
+        "and usher compact",
+    )
+
+
+def test_receipts_that_are_gone_from_a_part_are_named(lake: Lake) -> None:
+    deliver(lake, Isolate("i").send(clicks(3)))
+    rewrite(lake, lambda rows: rows.filter(pc.not_equal(rows["type"], "receipt")))
+    found = audit(lake, NOON_MS)
+    assert not found.hours[0].is_balanced
+    assert found.problems[0].startswith(
+        f"2026-09-21 12:00 UTC: receipts of 3 events that had come are gone from {lake.compacted}; remove it, "
+    )
+
+
+def test_rows_that_never_came_are_named(lake: Lake) -> None:
+    deliver(lake, Isolate("i").send(clicks(3)))
+    strange = pa.Table.from_pylist([sent("goal", 1), sent("goal", 2)])
+    rewrite(
+        lake,
+        lambda rows: pa.concat_tables(
+            [rows, strange.cast(rows.select(strange.column_names).schema)], promote_options="default"
+        ),
+    )
+    found = audit(lake, NOON_MS)
+    assert not found.hours[0].is_balanced
+    assert found.problems[0].startswith(f"2026-09-21 12:00 UTC: 2 events more than came are in {lake.compacted}; ")
+
+
+def test_copies_are_counted_wherever_they_are_left_out(lake: Lake) -> None:
+    """Within objects, between parts, between days, and where nothing is compacted yet."""
+    isolate = Isolate("i")
+    tomorrow = NOON_MS + DAY_MS
+    first, second = isolate.send(clicks(5)), isolate.send(clicks(3))
+    deliver(lake, first, second)
+    compact(lake)
+    deliver(lake, [*first, *second], isolate.send(clicks(2, received_ms=tomorrow), at_ms=tomorrow))
+    expected = [(8, 5, 3), (2, 0, 2)]
+    for _ in range(2):
+        found = audit(lake, tomorrow + DAY_MS)
+        assert [(each.received, each.stored, each.duplicates) for each in found.hours] == expected
+        assert not found.problems
+        compact(lake, remove=True)
+    hours = read_index(lake).hours
+    assert (hours[NOON_MS].lines, hours[NOON_MS].copies) == (16, 11)
+    assert (hours[tomorrow].lines, hours[tomorrow].copies) == (2, 0), "copies of other days stay in the files"
+
+
+def test_an_index_of_before_copies_were_counted_is_read_on(lake: Lake) -> None:
+    isolate = Isolate("i")
+    deliver(lake, [*isolate.send(clicks(3)), *isolate.send(clicks(2))])
+    compact(lake, remove=True)
+    before = audit(lake, LATER_MS)
+    path = lake.compacted / INDEX
+    index = json.loads(path.read_bytes())
+    index["format"] = 1
+    for balance in index["hours"].values():
+        del balance["copies"], balance["promised_copies"]
+    for part in index["days"]["2026-09-21"]:
+        del part["bytes"]
+    path.write_text(json.dumps(index))
+    assert audit(lake, LATER_MS) == before
+    deliver(lake, isolate.send(clicks(1, first=3)))
+    compact(lake, remove=True)
+    found = audit(lake, LATER_MS)
+    assert found.hours == (hour(received=6, stored=4, duplicates=2),)
+    assert read_index(lake).hours[NOON_MS].copies is None
+    assert all(part.bytes for parts in read_index(lake).days.values() for part in parts)
+
+
+def test_isolates_are_counted_whose_last_message_is_in_the_hours(lake: Lake) -> None:
+    later = NOON_MS + HOUR_MS
+    one, other = Isolate("one"), Isolate("other")
+    deliver(lake, one.send(clicks(1)), other.send(clicks(1, first=1)))
+    deliver(lake, other.send(clicks(1, first=2, received_ms=later), at_ms=later))
+    assert audit(lake, LATER_MS).isolates == 2
+    assert audit(lake, LATER_MS, since_ms=later).isolates == 1
+
+
 def test_lines_that_are_missing_from_an_object_are_named(lake: Lake) -> None:
     [(name, moment_ms, text)] = Isolate("i").send(clicks(4))
     deliver(lake, [(name, moment_ms, text.partition("\n")[2])])
@@ -135,7 +262,7 @@ def test_lines_that_are_missing_from_an_object_are_named(lake: Lake) -> None:
 def test_copies_that_are_missing_are_no_loss(lake: Lake) -> None:
     [(name, moment_ms, text)] = Isolate("i").send(clicks(4))
     deliver(lake, [(name, moment_ms, text)], [(f"{name}-again", moment_ms, text.partition("\n")[2])])
-    assert audit(lake, LATER_MS) == Audit(hours=(hour(received=4, stored=4),))
+    assert audit(lake, LATER_MS) == Audit(hours=(hour(received=4, stored=4),), isolates=1)
 
 
 def test_lines_of_which_no_receipt_speaks_are_named(lake: Lake) -> None:
@@ -147,24 +274,6 @@ def test_lines_of_which_no_receipt_speaks_are_named(lake: Lake) -> None:
         "to the bucket",
     )
     assert not found.hours[0].is_balanced
-
-
-def test_the_gaps_of_several_isolates_do_not_mix() -> None:
-    rows: list[dict[str, Any]] = [
-        {
-            "isolate": isolate,
-            "number": number,
-            "events": 1,
-            "quarantined": 0,
-            "counted": number - 1,
-            "received_ms": NOON_MS,
-            "void": [],
-            "void_counted": [],
-        }
-        for isolate in "ab"
-        for number in ((1, 2, 4) if isolate == "a" else (1, 2, 3))
-    ]
-    assert [(gap.isolate, gap.first, gap.events) for gap in find_gaps(reversed(rows))] == [("a", 3, 1)]
 
 
 @settings(max_examples=6)
@@ -203,14 +312,6 @@ def test_whatever_happens_the_balance_holds(seed: int, tmp_path_factory: pytest.
     assert audit(lake, LATER_MS) == found
 
 
-def test_damaged_quarantine_is_named(lake: Lake) -> None:
-    path = lake.quarantine / "bad.ndjson.gz"
-    for content in (b"no gzip", gzip.compress(b"[]\n"), gzip.compress(b'{"code": "x"}\n')):
-        lake.write(path, content)
-        with pytest.raises(LakeError, match=rf"^{path}: cannot be read \(.*\); remove it and run usher pull$"):
-            read_quarantine(lake)
-
-
 def test_a_damaged_object_stops_the_audit(lake: Lake) -> None:
     lake.write(lake.events / "bad.ndjson.gz", b"no gzip")
     with pytest.raises(LakeError, match="cannot be read"):
@@ -225,28 +326,3 @@ def test_a_damaged_part_stops_audit_and_stats(lake: Lake) -> None:
     for read in (lambda: audit(lake, LATER_MS), lambda: read_stats(lake)):
         with pytest.raises(LakeError, match=rf"^{lake.root}: cannot be read: .*{path.name}"):
             read()
-
-
-def test_stats_of_an_empty_lake_are_empty(lake: Lake) -> None:
-    assert read_stats(lake) == Stats()
-
-
-def test_stats_count_each_event_once(lake: Lake) -> None:
-    late = clicks(1, first=3, happened_ms=NOON_MS - 10_000)
-    server = sent("purchase", 1, source="server", value=1.0, currency="EUR", happened_ms=NOON_MS - DAY_MS)
-    bot = sent("page_view", 1, "crawler", user_agent="Googlebot/2.1", source="browser")
-    messages = Isolate("i").send([*clicks(3), *late, server, bot], refused=2)
-    deliver(lake, messages, [*messages, *Isolate("j").send([exposure(1, source="edge")])])
-    assert asdict(read_stats(lake)) == {
-        "types": {
-            ("click", "browser"): 4,
-            ("receipt", "edge"): 2,
-            ("exposure", "edge"): 1,
-            ("page_view", "browser"): 1,
-            ("purchase", "server"): 1,
-        },
-        "lateness_ms": {"browser": (0, 6_000, 9_600, 10_000), "server": (DAY_MS,) * 4},
-        "bots": {"declared:Googlebot": (1, 1)},
-        "codes": {"missing": 2},
-    }
-    assert read_stats(lake, since_ms=NOON_MS + HOUR_MS) == Stats()

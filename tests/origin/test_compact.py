@@ -6,6 +6,7 @@ import random
 import re
 import subprocess
 import sys
+from itertools import pairwise
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -17,14 +18,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from origin.columns import IDENTITY, ORDER, SCHEMA
-from origin.compact import Compacted, compact
+from origin.compact import PART_BYTES, Compacted, compact, group_small
 from origin.compacted import INDEX, Index, read_index
 from origin.errors import LakeError
 from origin.lake import Lake
 from origin.lines import read_tables
+from origin.processes import Workers
 from origin.pull import Pulled, pull
 from origin.settings import Settings
-from origin.staging import Workers
+from origin.staging import join_parts, weigh_part
 from tests.origin.mail import Isolate, deliver, sent
 from tests.origin.shop import DAY_MS, NOON_MS, Event, exposure, goal, pack, store
 
@@ -107,7 +109,7 @@ def test_small_parts_are_joined(lake: Lake) -> None:
 
 
 def test_large_parts_stay_as_they_are(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("origin.compact.SMALL_PART", 2)
+    monkeypatch.setattr("origin.compact.PART_BYTES", 1)
     store(lake, [exposure(1), goal(1)], "a")
     compact(lake)
     store(lake, [exposure(2), exposure(1)], "b")
@@ -116,8 +118,50 @@ def test_large_parts_stay_as_they_are(lake: Lake, monkeypatch: pytest.MonkeyPatc
     assert ids_of(lake) == {DAY: ["exposure-1", "goal-1", "exposure-2"]}
 
 
+SMALL = st.integers(0, PART_BYTES - 1)
+
+
+@given(st.lists(SMALL | st.integers(PART_BYTES, 4 * PART_BYTES)))
+def test_what_is_joined_at_once_is_bounded_and_hardly_anything_stays_small(sizes: list[int]) -> None:
+    groups = group_small(sizes)
+    assert sorted(number for group in groups for number in group) == list(range(len(sizes)))
+    totals = [sum(sizes[number] for number in group) for group in groups if len(group) > 1]
+    assert all(total <= PART_BYTES for total in totals)
+    small = [sum(sizes[i] for i in group) for group in groups if sizes[group[0]] < PART_BYTES]
+    assert all(one + other > PART_BYTES for one, other in pairwise(small)), "neighbours would not fit together"
+
+
+def test_what_one_process_joins_does_not_grow_with_the_day(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Decisions among many variants: few rows, many bytes."""
+    vectors: Any = {"probabilities": [0.123456789] * 300, "eligible": [f"variant-{n}" for n in range(300)]}
+    monkeypatch.setattr("origin.compact.CHUNK_BYTES", 1)
+    monkeypatch.setattr("origin.compact.PART_BYTES", 100_000)
+    joined: list[int] = []
+
+    def note(sources: list[tuple[Path, Any]], path: Path) -> tuple[int, int]:
+        joined.append(sum(weigh_part(source) for source, _ in sources))
+        return join_parts(sources, path)
+
+    monkeypatch.setattr("origin.compact.join_parts", note)
+    monkeypatch.setattr("origin.compact.Workers", lambda **_: Workers(is_small=True))
+    most = []
+    for count in (15, 150):
+        joined.clear()
+        other = Lake(lake.root / str(count))
+        for number in range(count):
+            store(other, [exposure(number, **vectors)], f"{number}")
+        assert compact(other).objects == count
+        assert len(ids_of(other)[DAY]) == count
+        for part in read_index(other).days[DAY]:
+            assert part.bytes == pytest.approx(weigh_part(other.compacted / part.file), rel=0.02)
+        most.append(max(joined))
+        assert len(joined) >= count // 15
+    assert max(most) <= 100_000
+    assert most[1] == pytest.approx(most[0], rel=0.02)
+
+
 def test_an_earlier_copy_that_comes_later_wins(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("origin.compact.SMALL_PART", 1)
+    monkeypatch.setattr("origin.compact.PART_BYTES", 1)
     store(lake, [exposure(1, "offer", received_ms=NOON_MS + 5), exposure(2)], "a")
     compact(lake)
     store(lake, [exposure(1, "craft", received_ms=NOON_MS)], "b")
@@ -172,7 +216,7 @@ def test_the_order_of_arrival_does_not_matter(
 
 def test_many_objects_are_compacted_on_all_processors(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("origin.compact.CHUNK_BYTES", 500)
-    monkeypatch.setattr("origin.compact.SMALL_PART", 1)
+    monkeypatch.setattr("origin.compact.PART_BYTES", 1)
     isolate = Isolate("i")
     for i in range(6):
         deliver(lake, isolate.send([exposure(i), goal(i), sent("purchase", i, value=1.5, currency="EUR")]))
@@ -265,8 +309,8 @@ def test_a_damaged_index_is_named_with_its_remedy(lake: Lake, content: bytes) ->
 
 
 def test_the_index_of_a_later_version_is_not_touched(lake: Lake) -> None:
-    lake.write(lake.compacted / INDEX, b'{"format": 2}')
-    with pytest.raises(LakeError, match="format 2 is not known to this version; update usher$"):
+    lake.write(lake.compacted / INDEX, b'{"format": 3}')
+    with pytest.raises(LakeError, match="format 3 is not known to this version; update usher$"):
         compact(lake)
 
 
@@ -276,8 +320,8 @@ def test_a_damaged_part_is_named(lake: Lake, monkeypatch: pytest.MonkeyPatch) ->
     path = lake.compacted / read_index(lake).files[0]
     path.write_bytes(b"PAR1nonsense")
     store(lake, [exposure(2)], "b")
-    for least in (50_000, 1):
-        monkeypatch.setattr("origin.compact.SMALL_PART", least)
+    for least in (64 << 20, 1):
+        monkeypatch.setattr("origin.compact.PART_BYTES", least)
         with pytest.raises(LakeError, match=rf"^{path}: damaged \(.*\); remove the folder {lake.compacted}, "):
             compact(lake)
 

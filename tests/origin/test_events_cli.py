@@ -95,7 +95,10 @@ def test_a_balance_that_holds_is_printed_by_hour(usher: Usher, lake: Lake) -> No
     assert result.exit_code == 0
     [hour, total] = rows_of(result)
     assert hour[1:] == total[1:] == ["4", "2", "1", "1", "0", "0"]
-    assert result.stdout.splitlines()[-1] == "balanced received = stored + quarantined + duplicates + in flight"
+    assert result.stdout.splitlines()[-2:] == [
+        "the books of 1 isolate end in these hours: a message that one sent after its last here would not be missed",
+        "balanced received = stored + quarantined + duplicates + in flight",
+    ]
 
 
 def test_a_loss_is_named_and_the_exit_code_is_1(usher: Usher, lake: Lake) -> None:
@@ -121,9 +124,16 @@ def test_stats_are_printed(usher: Usher, lake: Lake) -> None:
     rows = rows_of(usher("events", "stats"))
     assert ["click", "browser", "2"] in rows
     assert ["receipt", "edge", "1"] in rows
-    assert ["browser", "0.0 s", "72.0 s", "88.2 s", "90.0 s"] in rows
+    assert ["browser", "45.0 s", "81.0 s", "89.1 s", "90.0 s"] in rows
     assert ["declared:Googlebot", "1", "1"] in rows
     assert ["missing", "2"] in rows
+    assert ["page_view", "browser", "1"] not in rows
+    assert ["page_view", "browser", "1"] in rows_of(usher("events", "stats", "--bots"))
+
+
+def test_stats_of_bots_alone_are_printed(usher: Usher, lake: Lake) -> None:
+    store(lake, [now_event("page_view", 3, visitor="crawler", user_agent="Googlebot/2.1")])
+    assert rows_of(usher("events", "stats"))[-1:] == [["declared:Googlebot", "1", "1"]]
 
 
 def tail_of(result: Result) -> list[str]:

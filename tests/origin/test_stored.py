@@ -15,7 +15,7 @@ from origin.columns import COLUMNS
 from origin.compact import compact
 from origin.decisions import Goal, read_arms, read_decisions, read_impressions
 from origin.lake import Lake
-from origin.stored import read_events, read_labelled_events
+from origin.stored import read_copies, read_events, read_labelled_events
 from shared.events import Given, read_event
 from tests.origin.mail import Isolate, Mail, deliver, sent
 from tests.origin.shop import DAY_MS, HOUR_MS, NOON_MS, VARIANTS, Event, exposure, goal, store
@@ -76,6 +76,20 @@ def test_copies_of_several_days_are_one_event(connection: ibis.BaseBackend, lake
     store(lake, [sent("goal", 1, received_ms=NOON_MS + 1)])
     [row] = events_of(connection, lake)
     assert row["received_ms"] == NOON_MS
+
+
+def test_copies_are_the_rows_that_are_left_out(connection: ibis.BaseBackend, lake: Lake) -> None:
+    assert read_copies(connection, lake) is None
+    store(lake, [sent("goal", number) for number in range(3)], "a")
+    copies = read_copies(connection, lake)
+    assert copies is not None
+    assert connection.to_pyarrow(copies.count()).as_py() == 0
+    compact(lake)
+    store(lake, [sent("goal", 1), sent("goal", 2, received_ms=NOON_MS - 1), sent("goal", 3)], "b")
+    copies = read_copies(connection, lake)
+    assert copies is not None
+    rows = connection.to_pyarrow(copies.order_by("event_id")).to_pylist()
+    assert [(row["event_id"], row["received_ms"]) for row in rows] == [("goal-1", NOON_MS), ("goal-2", NOON_MS)]
 
 
 def test_the_relation_follows_the_lake(connection: ibis.BaseBackend, lake: Lake) -> None:
@@ -243,6 +257,19 @@ def test_a_page_that_was_never_shown_takes_no_decision_from_one_that_was(lake: L
     store(lake, [ahead(1), exposure(1, "craft", event_id="later", received_ms=NOON_MS + 1, page_view="pv-9")])
     [row] = [row for row in training_table(lake) if "source" in row]
     assert (row["variant"], row["decided_ms"]) == ("craft", NOON_MS + 1)
+
+
+def test_what_a_server_reports_of_a_bot_is_not_the_bots(connection: ibis.BaseBackend, lake: Lake) -> None:
+    order = sent("purchase", 1, "crawler", source="server", value=1.0, currency="EUR")
+    store(lake, [sent("page_view", 1, "crawler", user_agent="Googlebot/2.1"), sent("click", 1, "crawler"), order])
+    events = read_labelled_events(connection, lake)
+    assert events is not None
+    labels = connection.to_pyarrow(events.select("type", "bot").order_by("type")).to_pylist()
+    assert {row["type"]: row["bot"] for row in labels} == {
+        "click": "declared:Googlebot",
+        "page_view": "declared:Googlebot",
+        "purchase": "",
+    }
 
 
 def test_bots_are_left_out_with_all_their_events(connection: ibis.BaseBackend, lake: Lake) -> None:
