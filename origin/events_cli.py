@@ -98,12 +98,17 @@ def stats(
 def tail(
     kind: Annotated[list[str] | None, typer.Option("--type", help="only events of this type; may be repeated")] = None,
     visitor: Annotated[str | None, typer.Option(help="only events of this visitor")] = None,
-    last: Annotated[int, typer.Option(min=0, help="so many earlier events first")] = 10,
+    last: Annotated[
+        int, typer.Option(min=0, help="so many earlier events first, if the newest 100 objects have them")
+    ] = 10,
     every: Annotated[float, typer.Option(min=0.1, help="seconds between two looks")] = 2.0,
     for_s: Annotated[float | None, typer.Option("--for", min=0, metavar="SECONDS", help="stop after so long")] = None,
     once: Annotated[bool, typer.Option("--once", help="print the earlier events and stop")] = False,
 ) -> None:
-    """Show events as they come into the bucket. Nothing is stored, and the lake is not touched."""
+    """Show events as they come into the bucket. Nothing is stored, and the lake is not touched.
+
+    What the Queue delivers hours late stands under an older hour, where it is looked for in turns: it shows within minutes.
+    """
     from origin.tail import describe, follow
 
     def show(event: Event) -> None:

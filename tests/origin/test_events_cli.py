@@ -17,7 +17,7 @@ from origin.cli import app
 from origin.errors import PullError
 from origin.lake import Lake
 from origin.settings import Settings
-from origin.tail import Tail, describe, follow
+from origin.tail import MOST_OBJECTS, Tail, describe, follow
 from scripts.runtime.edge import Edge
 from tests.origin.mail import Isolate, Mail, deliver, sent
 from tests.origin.proxy import Answer, Call, Forward, Proxy
@@ -181,12 +181,9 @@ def test_tail_follows_what_comes(live: Usher, s3: S3Client, settings: Settings) 
     assert seen == ["first", "second", "third"]
 
 
-def test_tail_looks_at_the_last_hours_only(
-    live: Usher, s3: S3Client, settings: Settings, make_settings: MakeSettings, proxy: Proxy
-) -> None:
-    isolate = Isolate("i")
-    for hours in (50, 3, 2, 0):
-        put(s3, settings, isolate.send([now_event("goal", hours, name=f"{hours}")], at_ms=NOW_MS - hours * HOUR_MS))
+@pytest.fixture
+def reading(settings: Settings, make_settings: MakeSettings, proxy: Proxy) -> tuple[Settings, list[str]]:
+    """Settings with which every object that is read is noted, and the notes."""
     path = settings.s3_credentials()[0].split("/", 3)[3]
     read: list[str] = []
 
@@ -196,8 +193,64 @@ def test_tail_looks_at_the_last_hours_only(
         return forward(call)
 
     proxy.rule = note
-    follow(make_settings(s3_endpoint=f"{proxy.url}/{path}"), lambda _: None, for_s=0)
-    assert len(read) == 2
+    return make_settings(s3_endpoint=f"{proxy.url}/{path}"), read
+
+
+def test_tail_reads_the_newest_objects_until_it_has_enough(
+    s3: S3Client, settings: Settings, reading: tuple[Settings, list[str]]
+) -> None:
+    isolate = Isolate("i")
+    for hours in (50, 3, 3, 3, 0, 0):
+        at_ms = NOW_MS - hours * HOUR_MS
+        events = [now_event("goal", n, name=f"{hours}", received_ms=at_ms + n) for n in range(4)]
+        put(s3, settings, isolate.send(events, at_ms=at_ms))
+    counted, read = reading
+    for last, objects in ((0, 0), (3, 1), (4, 1), (8, 2), (9, 3), (100, 6)):
+        read.clear()
+        seen: list[Event] = []
+        follow(counted, seen.append, last=last, for_s=0)
+        assert (len(seen), len(read)) == (min(last, 24), objects)
+        assert [event["name"] for event in seen] == [*["50"] * 4, *["3"] * 12, *["0"] * 8][24 - len(seen) :]
+
+
+def test_tail_stops_looking_for_what_is_rare(
+    s3: S3Client, settings: Settings, reading: tuple[Settings, list[str]], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert MOST_OBJECTS >= 10
+    monkeypatch.setattr("origin.tail.MOST_OBJECTS", 3)
+    isolate = Isolate("i")
+    for number in range(5):
+        put(s3, settings, isolate.send([now_event("goal", number, name="x")], at_ms=NOW_MS - number * HOUR_MS))
+    counted, read = reading
+    follow(counted, lambda _: None, types=["purchase"], for_s=0)
+    assert len(read) == 3
+
+
+def test_tail_shows_what_comes_late_under_an_older_hour(
+    s3: S3Client, settings: Settings, reading: tuple[Settings, list[str]]
+) -> None:
+    isolate = Isolate("i")
+    for hours in (70, 30, 5, 1, 0):
+        put(s3, settings, isolate.send([now_event("goal", hours, name=f"{hours}")], at_ms=NOW_MS - hours * HOUR_MS))
+    late = [70, 50, 5, 0]
+    seen: list[str] = []
+
+    def show(event: Event) -> None:
+        seen.append(str(event["name"]))
+        if late:
+            hours = late.pop(0)
+            put(
+                s3, settings,
+                isolate.send([now_event("goal", 100 + hours, name=f"late {hours}")], at_ms=NOW_MS - hours * HOUR_MS),
+            )  # fmt: skip
+        elif len(seen) > 4:
+            raise KeyboardInterrupt
+
+    counted, read = reading
+    with pytest.raises(KeyboardInterrupt):
+        follow(counted, show, last=1, every_s=0.01, for_s=60)
+    assert seen == ["0", "late 70", "late 50", "late 5", "late 0"]
+    assert len(read) == 5, "nothing is read twice, and what was there before is not read"
 
 
 def test_a_bucket_that_is_not_there_is_one_error(edge: Edge, make_settings: MakeSettings) -> None:
@@ -227,5 +280,5 @@ def test_what_is_no_event_is_passed_over(s3: S3Client, settings: Settings) -> No
     lines = b'[1]\n{"type": "goal", "received_ms": "soon"}\n'
     s3.put_object(Bucket=settings.bucket, Key="events/2026-11-22/04/x.ndjson.gz", Body=gzip.compress(lines))
     tail = Tail(s3, settings.bucket)
-    assert tail.read_new() == [json.loads(b'{"type": "goal", "received_ms": "soon"}')]
-    assert tail.read_new() == []
+    assert tail.read_last(10, bool) == [json.loads(b'{"type": "goal", "received_ms": "soon"}')]
+    assert tail.read_new(bool) == []
