@@ -46,7 +46,8 @@ def _add_edge(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--json", action="store_true", help="print one JSON line instead of tables")
     parser.add_argument(
         "--group", nargs="+", choices=[*GROUPS, "all"], default=["basics", "touchpoints"], metavar="GROUP",
-        help=f"what to measure: {', '.join(GROUPS)}, all (default basics touchpoints)",
+        help=f"what to measure: {', '.join(GROUPS)}; all is the whole run, every figure that has a target (default "
+        "basics touchpoints)",
     )  # fmt: skip
     parser.add_argument("--rounds", type=_positive, default=9, help="how often every arm is measured (default 9)")
     parser.add_argument("--requests", type=_positive, default=100, help="requests an arm and round (default 100)")

@@ -6,6 +6,7 @@ import argparse
 import json
 import os
 import platform
+from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -15,13 +16,31 @@ import httpx
 from rich.console import Console
 
 from scripts.benchmarks.arms import GROUPS, Arm, make_group
+from scripts.benchmarks.failures import FailureLog
 from scripts.benchmarks.load import Measurement, Target, run_load
-from scripts.benchmarks.rows import NOTES, Row, make_table, summarise
+from scripts.benchmarks.rows import (
+    NOTES,
+    Row,
+    describe_problems,
+    describe_tail,
+    describe_targets,
+    make_table,
+    summarise,
+)
 from scripts.benchmarks.runtime import World, run_world
-from scripts.benchmarks.sites import ROOT
-from scripts.benchmarks.visitors import HEADERS, VISITS, earn_cookie, end_session, publish_profile, reads_profiles
+from scripts.benchmarks.sites import ROOT, Site
+from scripts.benchmarks.visitors import (
+    HEADERS,
+    VISITS,
+    Earned,
+    earn_cookie,
+    end_session,
+    publish_profile,
+    reads_profiles,
+)
 
 PACKAGES: Final = ("workerd", "miniflare", "pyodide", "@growthbook/growthbook", "@growthbook/edge-cloudflare")
+WIDTH: Final = 190
 out = Console(highlight=False, stderr=True)
 
 
@@ -47,15 +66,25 @@ def bench_edge(arguments: argparse.Namespace) -> int:
         )
         rows += [(group, row) for row in found]
         if not arguments.json:
-            for connections in arguments.connections:
-                own = [row for row in found if row.connections == connections]
-                Console(width=160).print(make_table(f"{group}, {_clients(connections)}", own))
+            _print_group(group, found)
+    left_out = [group for group in GROUPS if group not in groups]
     if arguments.json:
         lines = [{"group": group, **asdict(row)} for group, row in rows]
-        print(json.dumps({"benchmark": "edge", **_circumstances(arguments), "rows": lines}))
+        print(json.dumps({"benchmark": "edge", **_circumstances(arguments), "left_out": left_out, "rows": lines}))
     else:
-        Console(highlight=False, width=160).print(f"[dim]{NOTES}[/]")
-    return 1 if any(row.failed for _, row in rows) else 0
+        notes = [NOTES, describe_tail(arguments.requests)]
+        if left_out:
+            notes.append(f"Not measured here: {', '.join(left_out)}; --group all measures the whole.")
+        Console(highlight=False, width=WIDTH).print(f"[dim]{' '.join(notes)}[/]")
+    return tell_problems([row for _, row in rows])
+
+
+def tell_problems(rows: Sequence[Row]) -> int:
+    """Say what went wrong while arms were measured; returns the exit status."""
+    problems = describe_problems(rows)
+    for problem in problems:
+        out.print(f"[red]error: {problem}[/]")
+    return 1 if problems else 0
 
 
 def run_arms(
@@ -63,30 +92,38 @@ def run_arms(
 ) -> list[Row]:
     """Measure arms side by side in one workerd.
 
-    Raises BenchError where one does not do what it is measured for; says which are left out, because the Worker
-    cannot do it yet.
+    Raises BenchError where one does not do what it is measured for.
     """
     workers = {arm.worker.name: arm.worker for arm in arms}
+    counted: dict[tuple[str, int], Counter[str]] = {}
     with run_world(list(workers.values())) as world:
-        targets = [target for arm in arms if (target := _prepare(arm, world)) is not None]
+        failures = FailureLog(world.log)
+
+        def note(each: Measurement) -> None:
+            tell(each)
+            counted.setdefault((each.arm, each.connections), Counter()).update(failures.take())
+
         measured = run_load(
-            targets,
+            [_prepare(arm, world) for arm in arms],
             rounds=rounds,
             requests=requests,
             most_s=most_s,
             connections=connections,
             warmup=warmup,
-            on_measurement=tell,
+            on_measurement=note,
+            on_warm=failures.skip,
         )
-    return summarise(arms, measured)
+    # What the last arm counted may come only now, when all has ended.
+    counted[measured[-1].arm, measured[-1].connections].update(failures.take())
+    return summarise(arms, measured, counted)
 
 
-def _prepare(arm: Arm, world: World) -> Target | None:
+def _prepare(arm: Arm, world: World) -> Target:
     """Ask once and look whether the arm does what it is measured for; a visitor that is known gets a cookie.
 
-    Returns None, and says so, where the Worker cannot do it: it reads no profiles.
+    Raises BenchError where it does not.
     """
-    url = world.urls[arm.worker.name]
+    url, site, slots = world.urls[arm.worker.name], arm.worker.site, arm.slots
     headers = dict(HEADERS)
     if arm.cookie:
         headers["cookie"] = arm.cookie
@@ -95,42 +132,48 @@ def _prepare(arm: Arm, world: World) -> Target | None:
         client.cookies.clear()
         if response.status_code != 200 or arm.expect not in response.text:
             raise BenchError(f"{arm.name}: HTTP {response.status_code} without {arm.expect!r}: {response.text[:200]}")
-        if arm.cookie:
-            _look_for_slots(arm, response.text)
-        if arm.visitor != "new":
-            cookie = _known_visitor(arm, world, client)
-            if cookie is None:
-                out.print(f"[yellow]{arm.name}: left out, the Worker does not decide by profiles[/]")
-                return None
-            headers["cookie"] = cookie
-    return Target(name=arm.name, url=url + arm.path, headers=headers)
+        if site is not None and arm.visitor != "new":
+            earned = _know_visitor(arm, world, site, client)
+            headers["cookie"] = end_session(earned.cookie) if arm.visitor == "next" else earned.cookie
+            if arm.visitor == "returning":
+                slots = {name: [site.variants(name)[variant]] for name, variant in earned.shown.items()}
+        elif site is not None:
+            shown = site.shown(arm.path, response.text)
+            if missing := [name for name in slots if shown[name] is None]:
+                raise BenchError(f"{arm.name}: no variant was written into {', '.join(missing)}")
+    return Target(name=arm.name, url=url + arm.path, headers=headers, expect=arm.expect, slots=slots)
 
 
-def _look_for_slots(arm: Arm, page: str) -> None:
-    site = arm.worker.site
-    missing = [name for name, variant in site.shown(arm.path, page).items() if variant is None] if site else []
-    if missing:
-        raise BenchError(f"{arm.name}: no variant was written into {', '.join(missing)}")
+def _know_visitor(arm: Arm, world: World, site: Site, client: httpx.Client) -> Earned:
+    """Make a visitor known to the Worker, with a profile in KV where the site has profiles.
 
-
-def _known_visitor(arm: Arm, world: World, client: httpx.Client) -> str | None:
-    """The cookie of a visitor that the Worker knows, with a profile in KV where the site has profiles; None where the
-    Worker does not read it."""
-    site = arm.worker.site
-    assert site is not None
-    cookie = earn_cookie(client, site, arm.path)
-    if cookie is None:
+    Raises BenchError where no visitor is shown a variant in every slot, or the Worker does not decide by the profile.
+    """
+    earned = earn_cookie(client, site, arm.path)
+    if earned is None:
         raise BenchError(f"{arm.name}: none of {VISITS} visitors was shown a variant in every slot")
     if site.individual:
         with world.kv(site) as kv:
-            publish_profile(kv, site, cookie)
-        if not reads_profiles(client, site, arm.path, end_session(cookie)):
-            return None
-    return end_session(cookie) if arm.visitor == "next" else cookie
+            publish_profile(kv, site, earned.cookie)
+        if not reads_profiles(client, site, arm.path, end_session(earned.cookie)):
+            raise BenchError(
+                f"{arm.name}: the Worker does not decide by the visitor's profile, so it cannot be compared with a "
+                f"floor that reads one; see what it logs (profile_…, kv_failed)"
+            )
+    return earned
 
 
-def _clients(connections: int) -> str:
-    return f"{connections} {'connections' if connections > 1 else 'connection'}"
+def _print_group(group: str, rows: Sequence[Row]) -> None:
+    """The tables of a group, one for each number of connections, and how its rows stand to their targets: at the
+    smallest number, since more of them wait for each other."""
+    counts = sorted({row.connections for row in rows})
+    for count in counts:
+        own = [row for row in rows if row.connections == count]
+        clients = f"{count} {'connections' if count > 1 else 'connection'}"
+        Console(width=WIDTH).print(make_table(f"{group}, {clients}", own))
+        if count == counts[0]:
+            for line in describe_targets(own):
+                Console(highlight=False, width=WIDTH).print(f"{clients}: {line}")
 
 
 def tell(each: Measurement) -> None:

@@ -2,12 +2,15 @@
 // order rotates from round to round, so that a drift of the machine meets all arms alike.
 //
 // Reads the plan as JSON from standard input:
-//   {rounds, requests, most_s, warmup, connections: [1, 8], deadline_s, arms: [{name, url, headers, body, status}]}
-// Prints one JSON line a measurement, which ends after so many requests or seconds. Bodies are read to the end; times are
-// in milliseconds from sending the request.
+//   {rounds, requests, most_s, warmup, connections: [1, 8], deadline_s,
+//    arms: [{name, url, headers, body, status, expect, slots}]}
+// Prints `"warm"` after the warm-up, then one JSON line a measurement, which ends after so many requests or seconds.
+// Bodies are read to the end; times are in milliseconds from sending the request. The body of every tenth answer is looked
+// at afterwards: whether it holds the text `expect`, and each of the `slots` one of its HTML texts. If not, it has failed.
 import fs from "node:fs";
 import { Client } from "undici";
 
+const LOOK_EVERY = 10;
 const plan = JSON.parse(fs.readFileSync(0, "utf8"));
 const clients = new Map();
 
@@ -20,11 +23,12 @@ function clientOf(arm, index) {
   return clients.get(key);
 }
 
-// One request: the time to the first byte of the body, to its last, its size, and whether it went well.
-function send(client, arm, path) {
+// One request: the time to the first byte of the body, to its last, its size, and what was wrong (empty: nothing). With
+// `keeps` also the pieces of the body.
+function send(client, arm, path, keeps) {
   return new Promise((resolve) => {
     const started = performance.now();
-    const seen = { first: 0, total: 0, bytes: 0, ok: false, answered: false };
+    const seen = { first: 0, total: 0, bytes: 0, problem: "", answered: false, pieces: keeps ? [] : null };
     const finish = () => {
       seen.total = performance.now() - started;
       if (seen.first === 0) seen.first = seen.total;
@@ -36,20 +40,35 @@ function send(client, arm, path) {
         onRequestStart() {},
         onResponseStart(_, status) {
           seen.answered = true;
-          seen.ok = status === arm.status;
+          if (status !== arm.status) seen.problem = `HTTP ${status}`;
         },
         onResponseData(_, chunk) {
           if (seen.first === 0) seen.first = performance.now() - started;
           seen.bytes += chunk.length;
+          seen.pieces?.push(chunk);
         },
         onResponseEnd: finish,
-        onResponseError() {
-          seen.ok = false;
+        onResponseError(_, error) {
+          seen.problem = String(error);
           finish();
         },
       },
     );
   });
+}
+
+// What is wrong with a body.
+function findProblem(arm, body) {
+  if (!body.includes(arm.expect)) return `the answer does not hold ${arm.expect}`;
+  for (const [name, htmls] of Object.entries(arm.slots)) {
+    const slot = body.indexOf(`data-usher="${name}"`);
+    const start = body.indexOf(">", slot) + 1;
+    if (slot < 0) return `the answer has no slot ${name}`;
+    if (!htmls.some((html) => body.startsWith(html, start))) {
+      return `slot ${name} holds something else than it should: ${body.slice(start, start + 40)}`;
+    }
+  }
+  return "";
 }
 
 async function measure(arm, connections, requests) {
@@ -60,15 +79,20 @@ async function measure(arm, connections, requests) {
   const inTime = () => performance.now() - started < plan.most_s * 1000;
   async function loop(client) {
     for (let isFirst = true; left > 0 && inTime(); isFirst = false) {
+      const keeps = (requests - left) % LOOK_EVERY === 0;
       left -= 1;
-      let seen = await send(client, arm, pathname + search);
+      let seen = await send(client, arm, pathname + search, keeps);
       // While the other arms had their turns, workerd may have closed the idle connection.
-      if (isFirst && !seen.answered) seen = await send(client, arm, pathname + search);
+      if (isFirst && !seen.answered) seen = await send(client, arm, pathname + search, keeps);
       results.push(seen);
     }
   }
   await Promise.all(Array.from({ length: connections }, (_, i) => loop(clientOf(arm, i))));
-  return { results, elapsed_s: (performance.now() - started) / 1000 };
+  const elapsed_s = (performance.now() - started) / 1000;
+  for (const seen of results) {
+    if (!seen.problem && seen.pieces) seen.problem = findProblem(arm, Buffer.concat(seen.pieces).toString());
+  }
+  return { results, elapsed_s };
 }
 
 function quantiles(values) {
@@ -85,6 +109,7 @@ setTimeout(() => {
 for (const arm of plan.arms) {
   for (const connections of plan.connections) await measure(arm, connections, plan.warmup);
 }
+process.stdout.write('"warm"\n');
 for (let round = 0; round < plan.rounds; round += 1) {
   for (let i = 0; i < plan.arms.length; i += 1) {
     const arm = plan.arms[(i + round) % plan.arms.length];
@@ -99,7 +124,8 @@ for (let round = 0; round < plan.rounds; round += 1) {
         per_second: results.length / elapsed_s,
         bytes: quantiles(results.map((each) => each.bytes)).p50,
         requests: results.length,
-        failed: results.filter((each) => !each.ok).length,
+        failed: results.filter((each) => each.problem).length,
+        problem: results.find((each) => each.problem)?.problem ?? "",
       };
       process.stdout.write(`${JSON.stringify(line)}\n`);
     }

@@ -6,7 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 SCRIPT = Path(__file__).with_name("load.mjs")
@@ -19,20 +19,24 @@ class LoadError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Target:
-    """Where one arm is reached, the request headers it is asked with, the body that is posted (empty: it is a GET), and
-    the status that it answers where all is well."""
+    """Where one arm is reached, the request headers it is asked with, the body that is posted (empty: it is a GET); and
+    the answer where all is well: its status, a text it holds, and by touchpoint the HTML of which one piece stands in
+    the slot."""
 
     name: str
     url: str
     headers: Mapping[str, str]
     body: str = ""
     status: int = 200
+    expect: str = ""
+    slots: Mapping[str, Sequence[str]] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Measurement:
     """One arm in one round at one number of connections: milliseconds to the body's last byte (p50, p95, p99), to its
-    first (p50), requests per second, the body's bytes, how many requests there were, and how many failed."""
+    first (p50), requests per second, the body's bytes, how many requests there were, how many failed, and the first
+    problem (empty: there was none)."""
 
     arm: str
     round: int
@@ -45,6 +49,7 @@ class Measurement:
     bytes: int
     requests: int
     failed: int
+    problem: str
 
 
 def run_load(
@@ -56,8 +61,10 @@ def run_load(
     connections: Sequence[int],
     warmup: int,
     on_measurement: Callable[[Measurement], None],
+    on_warm: Callable[[], None] = lambda: None,
 ) -> list[Measurement]:
-    """Load the targets in turns; a measurement ends after `requests` or `most_s`.
+    """Load the targets in turns; a measurement ends after `requests` or `most_s`. `on_warm` is called once, before the
+    first of them.
 
     Raises LoadError when the generator fails or its deadline passes.
     """
@@ -80,7 +87,11 @@ def run_load(
             process.stdin.close()
             measured = []
             for line in process.stdout:
-                measured.append(_read(json.loads(line)))
+                told = json.loads(line)
+                if told == "warm":
+                    on_warm()
+                    continue
+                measured.append(_read(told))
                 on_measurement(measured[-1])
             problem = process.stderr.read()
         except BaseException:
@@ -106,4 +117,5 @@ def _read(data: Mapping[str, object]) -> Measurement:
         bytes=int(str(data["bytes"])),
         requests=int(str(data["requests"])),
         failed=int(str(data["failed"])),
+        problem=str(data["problem"]),
     )

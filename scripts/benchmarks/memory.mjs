@@ -1,39 +1,58 @@
 // Two things for `scripts/bench memory`, each with its settings as a JSON argument.
 //
-// {do: "load", url, headers, requests, connections, abort_every}: many requests, of which every second, say, is aborted:
-//   the socket is destroyed after the first bytes of the body. Prints {ended, aborted, failed}.
+// {do: "load", url, headers, cookies, requests, connections, holds}: many requests, half of them with one of the cookies.
+//   Of every four of either kind, two are read to the end, one is left after the first bytes of its body, and one while
+//   the answer is still awaited, each time a little later. Prints {ended, aborted, early, failed, unlike}: `early` of the
+//   aborted ones had no answer yet, `unlike` of the ended ones did not hold the text `holds`.
 // {do: "heap", inspector, worker}: V8's heap of a Worker after a forced collection, in bytes. Prints {used, total}.
 import http from "node:http";
+
+// How requests end: the early ones in turn after up to so many milliseconds.
+const WAYS = ["ended", "amid", "ended", "early"];
+const PATIENCE_MS = 100;
 
 const settings = JSON.parse(process.argv[2]);
 const answer = await (settings.do === "load" ? load(settings) : readHeap(settings));
 process.stdout.write(`${JSON.stringify(answer)}\n`);
 process.exit(0);
 
-async function load({ url, headers, requests, connections, abort_every }) {
+async function load({ url, headers, cookies, requests, connections, holds }) {
   const agent = new http.Agent({ keepAlive: true, maxSockets: connections });
-  const counts = { ended: 0, aborted: 0, failed: 0 };
+  const counts = { ended: 0, aborted: 0, early: 0, failed: 0, unlike: 0 };
   let sent = 0;
   async function loop() {
     while (sent < requests) {
       sent += 1;
-      counts[await send(agent, url, headers, sent % abort_every === 0)] += 1;
+      const cookie = sent % 2 ? {} : { cookie: cookies[(sent >> 3) % cookies.length] };
+      const options = { agent, headers: { ...headers, ...cookie } };
+      const way = WAYS[(sent >> 1) % WAYS.length];
+      const seen = await send(url, options, way, (sent * 7) % PATIENCE_MS);
+      counts[seen.became] += 1;
+      if (seen.became === "aborted" && !seen.answered) counts.early += 1;
+      if (seen.became === "ended" && !seen.text.includes(holds)) counts.unlike += 1;
     }
   }
   await Promise.all(Array.from({ length: connections }, loop));
   return counts;
 }
 
-function send(agent, url, headers, leaves) {
+function send(url, options, way, patience_ms) {
+  const leaves = way !== "ended";
   return new Promise((resolve) => {
-    const request = http.get(url, { agent, headers }, (response) => {
-      response.on("end", () => resolve(response.statusCode === 200 ? "ended" : "failed"));
-      response.on("error", () => resolve(leaves ? "aborted" : "failed"));
-      response.once("data", () => leaves && request.destroy());
-      response.resume();
+    const seen = { text: "", answered: false };
+    const become = (what) => resolve({ ...seen, became: what });
+    const request = http.get(url, options, (response) => {
+      seen.answered = true;
+      response.on("end", () => become(response.statusCode === 200 ? "ended" : "failed"));
+      response.on("error", () => become(leaves ? "aborted" : "failed"));
+      response.on("data", (piece) => {
+        if (leaves) request.destroy();
+        else seen.text += piece;
+      });
     });
-    request.on("error", () => resolve("failed"));
-    request.on("close", () => leaves && resolve("aborted"));
+    request.on("error", () => become(leaves ? "aborted" : "failed"));
+    request.on("close", () => leaves && become("aborted"));
+    if (way === "early") request.once("finish", () => setTimeout(() => request.socket.resetAndDestroy(), patience_ms));
   });
 }
 

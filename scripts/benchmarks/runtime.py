@@ -34,6 +34,8 @@ WORKERS = Path(__file__).with_name("workers")
 # The longest that Miniflare knows: the consumer then runs once for every hundred messages, as under load in production.
 MAX_BATCH_TIMEOUT_S = 60
 NO_LIMIT = 1_000_000_000
+# Python entries that import nothing of Usher's. Paths of modules go on the runtime's command line, which has an end.
+BARE = ("hello.py", "floor.py", "intake_floor.py")
 FLAGS = ("python_workers_development", "experimental")
 # Where the JavaScript Workers find their site's KV; the last two are the names that GrowthBook's edge app knows.
 NAMESPACES = ("SCORES", "KV_GB_PAYLOAD", "KV_GB_CACHE")
@@ -46,24 +48,32 @@ class BundleError(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Worker:
-    """One Worker: its entry (a file of `workers/`, or a folder of staged modules; None is Usher itself), the site
-    whose scores and pages it is bound to, and its variables. With `extends`, a Python entry is Usher's own one
-    extended, which it finds in `worker.entry`. With `limits` it has the rate limiters, which let everything through."""
+    """One Worker: its entry (a file of `workers/`, or a folder of staged modules; None is Usher itself), the `modules`
+    that it imports from there, the site whose scores and pages it is bound to, and its variables. With `extends`, a
+    Python entry is Usher's own one extended, which it finds in `worker.entry`. With `limits` it has the rate limiters,
+    which let everything through."""
 
     name: str
     entry: str | Path | None
+    modules: tuple[str, ...] = ()
     site: Site | None = None
     variables: Mapping[str, str] = field(default_factory=dict)
     extends: bool = False
     limits: bool = False
 
 
+# The Worker that calls single functions.
+MICRO = Worker(name="micro", entry="micro.py", modules=("micro_decisions.py", "micro_state.py"))
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class World:
-    """Workers that run: the URL of each by its name, and the KV namespace of each site by the site's."""
+    """Workers that run: the URL of each by its name, the KV namespace of each site by the site's, and what they have
+    logged so far."""
 
     urls: Mapping[str, str]
     namespaces: Mapping[str, str]
+    log: Sequence[str]
     inspector: int | None = None
 
     @contextmanager
@@ -100,7 +110,7 @@ def run_world(workers: Sequence[Worker], *, inspect: bool = False) -> Iterator[W
             "queue": {"maxBatchTimeout": MAX_BATCH_TIMEOUT_S},
             **({"inspector": inspector} if inspect else {}),
             "workers": [
-                *(_worker_options(worker, folder / worker.name, ports[worker.name]) for worker in workers),
+                *(_worker_options(worker, folder / str(i), ports[worker.name]) for i, worker in enumerate(workers)),
                 *(_page_options(site, folder / _page_worker(site)) for site in sites.values()),
             ],
         }
@@ -109,6 +119,7 @@ def run_world(workers: Sequence[Worker], *, inspect: bool = False) -> Iterator[W
             world = World(
                 urls={name: f"http://127.0.0.1:{port}" for name, port in ports.items()},
                 namespaces={site.name: f"{explorer}/{_namespace(site)}" for site in sites.values()},
+                log=edge.log,
                 inspector=inspector if inspect else None,
             )
             for site in sites.values():
@@ -117,13 +128,13 @@ def run_world(workers: Sequence[Worker], *, inspect: bool = False) -> Iterator[W
 
 
 def _fill(world: World, site: Site, folder: Path) -> None:
-    """Put into a site's KV what its Workers read: snapshot, GrowthBook's payloads, profiles.
+    """Put into a site's KV what its Workers read: snapshot, GrowthBook's payloads, the floors' settings, profiles.
 
     The profiles go through a Worker: the explorer's bulk write takes several times as long.
     """
     with world.kv(site) as client:
         publish_site(site, client, folder)
-        client.put(payloads(site))
+        client.put({**payloads(site), **floor_settings(site)})
     if site.profiles:
         out.print(f"[dim]writing {site.profiles:,} profiles (about a minute for 50,000)[/]")
         names = list(site.config.touchpoints)[: site.profile_touchpoints]
@@ -148,6 +159,7 @@ def _worker_options(worker: Worker, folder: Path, port: int) -> dict[str, object
             each["name"]: {"namespace_id": each["namespace_id"], "simple": simple} for each in wrangler["ratelimits"]
         }
     if worker.site is not None:
+        options["r2Buckets"] = {each["binding"]: each["bucket_name"] for each in wrangler["r2_buckets"]}
         options["kvNamespaces"] = dict.fromkeys(NAMESPACES, _namespace(worker.site))
         options["serviceBindings"] = {wrangler["assets"]["binding"]: _page_worker(worker.site)}
         options["outboundService"] = _page_worker(worker.site)
@@ -198,12 +210,19 @@ def _stage_python(worker: Worker, folder: Path) -> None:
     """Stage the modules of a Python Worker, and the SDK beside them."""
     if isinstance(worker.entry, Path):
         shutil.copytree(worker.entry, folder, ignore=shutil.ignore_patterns("__pycache__"))
+    elif worker.entry in BARE:
+        folder.mkdir()
+        shutil.copyfile(WORKERS / worker.entry, folder / "entry.py")
     else:
         stage(folder)
         if worker.extends:
             shutil.copyfile(folder / "entry.py", folder / "worker" / "entry.py")
         if worker.entry is not None:
             shutil.copyfile(WORKERS / worker.entry, folder / "entry.py")
+        for name in worker.modules:
+            place = folder / WORKERS.relative_to(ROOT) / name
+            place.parent.mkdir(parents=True, exist_ok=True)
+            shutil.copyfile(WORKERS / name, place)
     shutil.copytree(ROOT / "python_modules", folder / "python_modules", ignore=shutil.ignore_patterns("__pycache__"))
 
 
@@ -246,13 +265,14 @@ def _free_ports(count: int) -> list[int]:
             probe.close()
 
 
-def floor_variables(site: Site, *, reads: int) -> dict[str, str]:
-    """The settings of the floor: the slots of each page and what to write there, reads of KV, cookie and message."""
+def floor_settings(site: Site) -> dict[str, str]:
+    """What a floor finds in KV at its first request, as a variable would not fit the runtime's command line: the slots
+    of each page and what to write there, reads of KV, cookie and message."""
     message = json.dumps({"schema": 1, "type": "floor", "text": "x" * 1500})
     settings = {
         "pages": {path: site.slots(path) for path in site.pages},
-        "reads": [PROFILE_KEY + FLOOR_UNIT] * reads,
+        "reads": [PROFILE_KEY + FLOOR_UNIT] * site.reads,
         "cookie": f"__Host-usher={'x' * 100}; Path=/; Max-Age=34560000; Secure; HttpOnly; SameSite=Lax",
         "message": f"q{message}",
     }
-    return {"FLOOR": json.dumps(settings)}
+    return {"floor": json.dumps(settings)}

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import json
 import re
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NamedTuple
@@ -17,6 +18,7 @@ from origin.train import Model, train
 
 ROOT = Path(__file__).resolve().parents[2]
 BODY = "</main></body></html>"
+Fields = Mapping[str, object]
 
 
 class PageSize(NamedTuple):
@@ -43,6 +45,11 @@ class Site:
     individual: tuple[str, ...] = ()
     profiles: int = 0
     profile_touchpoints: int = 0
+
+    @property
+    def reads(self) -> int:
+        """How often a page view of a visitor who is known reads KV: once where the site has profiles."""
+        return 1 if self.profiles else 0
 
     def names_on(self, path: str) -> list[str]:
         """The touchpoints of a page, in its own order."""
@@ -83,20 +90,25 @@ def made_site(
     variants: int = 4,
     pages: Mapping[str, PageSize] | None = None,
     html_bytes: int = 400,
-    targeted: bool = False,
+    kind: str = "",
+    variant: Callable[[int], Fields] = lambda _: {},
+    touchpoint: Fields | None = None,
+    whole: Fields | None = None,
 ) -> Site:
     """A site of the given size: touchpoints `t0`, `t1`, …, and pages by their URL path, each with the first of them.
 
-    Without `pages`, all stand on one of 10 KB; those that stand on none are for pages that nobody asks for. With
-    `targeted`, the last variant of each is for phones only, so that targeting removes it for all others.
+    Without `pages`, all stand on one of 10 KB; those that stand on none are for pages that nobody asks for. A `kind` of
+    its own names a site of which more is said: of every variant by its number, of every touchpoint, of the whole.
     """
     pages = {"/": PageSize(touchpoints, 10_000)} if pages is None else pages
+    floor = 0.2 / variants
     places = {
         f"t{i}": {
             "goal": "click",
             "default": "v0",
             "pages": [path for path, size in pages.items() if i < size.touchpoints] or [f"/elsewhere/{i}"],
-            "variants": [_variant(f"v{v}", html_bytes, targeted and v == variants - 1) for v in range(variants)],
+            "variants": [{**_variant(f"v{v}", html_bytes, floor), **variant(v)} for v in range(variants)],
+            **(touchpoint or {}),
         }
         for i in range(touchpoints)
     }
@@ -106,16 +118,40 @@ def made_site(
             "goals": {"click": {"window_h": 1.0}},
             "segments": {f"s{i}": {"condition": {"language": f"l{i}"}} for i in range(5)},
             "touchpoints": places,
+            **(whole or {}),
         }
     )
-    name = f"made-{touchpoints}-{variants}-{html_bytes}{'-targeted' if targeted else ''}"
+    name = f"made-{touchpoints}-{variants}-{html_bytes}{f'-{kind}' if kind else ''}"
     return Site(name=name, config=config, pages={path: _page(size) for path, size in pages.items()})
+
+
+def with_individuals(site: Site, *, profiles: int, touchpoints: int) -> Site:
+    """The site with its first two touchpoints decided by each visitor's own posteriors: so many profiles in KV, each
+    with scores of so many touchpoints."""
+    return replace(
+        site,
+        name=f"{site.name}-{touchpoints}-{profiles}",
+        individual=("t0", "t1"),
+        profiles=profiles,
+        profile_touchpoints=touchpoints,
+    )
 
 
 def write_snapshot(site: Site, folder: Path) -> str:
     """The text of the snapshot of a site of which nothing is known yet."""
     now_ms = _now_ms()
     return make_snapshot(site.config, train(site.config, Lake(folder), now_ms, now_ms), now_ms)[1]
+
+
+def accept_individual_scores(text: str) -> str:
+    """The snapshot with all touchpoints at the individual level, which a site graduates to only with data."""
+    lines = []
+    for line in text.splitlines():
+        key, tab, record = line.partition("\t")
+        if key.startswith("touchpoint:"):
+            record = json.dumps({**json.loads(record), "finest": "individual", "models": ["m1-bench"]})
+        lines.append(key + tab + record)
+    return "\n".join(lines) + "\n"
 
 
 def publish_site(site: Site, client: KvClient, folder: Path) -> str:
@@ -132,10 +168,8 @@ def _graduate(model: Model, names: Iterable[str]) -> Model:
     return replace(model, touchpoints={**model.touchpoints, **graduated})
 
 
-def _variant(name: str, html_bytes: int, for_phones: bool) -> dict[str, object]:
-    html = f'<p class="{name}">{"x" * html_bytes}</p>'
-    condition = {"condition": {"device": "mobile"}} if for_phones else {}
-    return {"name": name, "html": html, "floor": 0.05, **condition}
+def _variant(name: str, html_bytes: int, floor: float) -> dict[str, object]:
+    return {"name": name, "html": f'<p class="{name}">{"x" * html_bytes}</p>', "floor": floor}
 
 
 def _page(size: PageSize) -> str:

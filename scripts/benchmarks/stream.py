@@ -11,7 +11,7 @@ from rich.console import Console
 from rich.table import Table
 
 from scripts.benchmarks.arms import make_slow
-from scripts.benchmarks.edge import run_arms
+from scripts.benchmarks.edge import run_arms, tell_problems
 from scripts.benchmarks.rows import Row
 
 PAUSE_MS: Final = 200
@@ -29,7 +29,7 @@ def bench_stream(arguments: argparse.Namespace) -> int:
     else:
         Console(width=110).print(_table(rows))
         Console(highlight=False, width=110).print(f"[dim]{NOTES}[/]")
-    return 1 if any(row.failed for row in rows) else 0
+    return tell_problems(rows)
 
 
 def _table(rows: list[Row]) -> Table:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Mapping
 from dataclasses import replace
-from typing import Final
+from typing import Final, NamedTuple
 
 import httpx
 
@@ -21,16 +22,24 @@ VISITS: Final = 100
 AWAY_MS: Final = 3_600_000
 
 
-def earn_cookie(client: httpx.Client, site: Site, path: str) -> str | None:
+class Earned(NamedTuple):
+    """The cookie of a visitor, and the variant that was decided for each slot of the page."""
+
+    cookie: str
+    shown: Mapping[str, str]
+
+
+def earn_cookie(client: httpx.Client, site: Site, path: str) -> Earned | None:
     """Visit as new visitors until one of them finds every slot written, one of them with another variant than the
-    default; returns that one's cookie, or None where there was none."""
+    default; returns that one, or None where there was none."""
     for _ in range(VISITS):
         response = client.get(path)
         client.cookies.clear()
-        shown = site.shown(path, response.text)
-        defaults = {name: site.config.touchpoints[name].default for name in shown}
-        if None not in shown.values() and shown != defaults:
-            return str(response.headers["set-cookie"].partition(";")[0])
+        found = site.shown(path, response.text)
+        shown = {name: variant for name, variant in found.items() if variant is not None}
+        defaults = {name: site.config.touchpoints[name].default for name in found}
+        if shown.keys() == found.keys() and shown != defaults:
+            return Earned(str(response.headers["set-cookie"].partition(";")[0]), shown)
     return None
 
 
@@ -51,12 +60,13 @@ def publish_profile(kv: KvClient, site: Site, cookie: str) -> None:
 
 def reads_profiles(client: httpx.Client, site: Site, path: str, cookie: str) -> bool:
     """Whether the Worker decides by the visitor's profile: the variant that is best there is then shown most often."""
+    names = [name for name in site.names_on(path) if name in site.individual]
     hits = 0
     for _ in range(VISITS):
         shown = site.shown(path, client.get(path, headers={"cookie": cookie}).text)
         client.cookies.clear()
-        hits += sum(shown[name] == BEST for name in site.individual)
-    return hits > 0.6 * VISITS * len(site.individual)
+        hits += sum(shown[name] == BEST for name in names)
+    return hits > 0.6 * VISITS * len(names)
 
 
 def _read(cookie: str) -> Visitor:

@@ -1,25 +1,19 @@
-"""The floor: the I/O of a personalised page in a Python Worker, and nothing else.
+"""The floor: the I/O of a personalised page in a bare Python Worker, and nothing else.
 
-A page is fetched and streamed through HTMLRewriter, one element handler a slot writes fixed HTML, the response gets the
-headers that Usher's get, and when the document has ended, one queue message is sent after the response. With
-`FLOOR.reads` the profile is read from KV before the page is rewritten. No identity, no decision, no logging.
+The page is fetched and streamed through HTMLRewriter, where one Python handler a slot writes fixed HTML, and one queue
+message goes out that the response does not wait for. Where its settings say so, a profile is read from KV meanwhile.
+No identity, no decision, no headers, no log. What is the same for every request is made once: handlers hold nothing of
+a request, so requests that overlap may share them.
 """
 
 from __future__ import annotations
 
-import asyncio
 import json
-from typing import Any, Final
+from typing import Any
 
 import js
 from pyodide.ffi import create_proxy
 from workers import WorkerEntrypoint
-
-REMOVED: Final = ("etag", "last-modified", "expires", "age")
-_ended: dict[int, asyncio.Future[None]] = {}
-_slots: dict[str, list[tuple[str, int]]] = {}
-_html: list[str] = []
-_pages = 0
 
 
 def _object(**fields: Any) -> Any:
@@ -29,66 +23,44 @@ def _object(**fields: Any) -> Any:
     return result
 
 
-def _write_slot(slot: int, element: Any) -> None:
-    element.setInnerContent(_html[slot], _as_html)
-
-
-def _end_page(page: int, *_: Any) -> None:
-    _ended[page].set_result(None)
+def _write_slot(html: str, element: Any) -> None:
+    element.setInnerContent(html, _as_html)
 
 
 _as_html = _object(html=True)
 _as_text = _object(contentType="text")
 _write_slot_proxy = create_proxy(_write_slot)
-_end_page_proxy = create_proxy(_end_page)
 _settings: dict[str, Any] = {}
+_handlers: dict[str, list[tuple[str, Any]]] = {}
 
 
 def _read_settings(text: str) -> None:
-    """Keep the settings: for every page its touchpoints, each with the number of its HTML."""
-    _settings.update(json.loads(text))
-    for path, slots in _settings["pages"].items():
-        _slots[path] = []
-        for touchpoint, html in slots:
-            _slots[path].append((touchpoint, len(_html)))
-            _html.append(html)
+    """Keep the settings, and for every page its handlers by their selectors."""
+    settings = json.loads(text)
+    for path, slots in settings["pages"].items():
+        _handlers[path] = [
+            (f'[data-usher="{touchpoint}"]', _object(element=_write_slot_proxy.bind(None, html)))
+            for touchpoint, html in slots
+        ]
+    _settings.update(settings)
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
     """Answers every request with the page, its slots written."""
 
     async def fetch(self, request: Any) -> Any:
-        """Fetch the page, write the slots, set the headers, and send one message afterwards."""
+        """Fetch the page, read what is to be read, write the slots, and send one message."""
         env: Any = getattr(self.env, "_env", self.env)
         request = getattr(request, "js_object", request)
         if not _settings:
-            _read_settings(env.FLOOR)
-        slots = _slots["/" + request.url.split("/", 3)[3]]
+            _read_settings(await env.SCORES.get("floor"))
         page = env.ASSETS.fetch(request)
-        for key in _settings["reads"]:
-            await env.SCORES.get(key)
-        return self._rewrite(env, await page, slots)
-
-    def _rewrite(self, env: Any, page: Any, slots: list[tuple[str, int]]) -> Any:
-        global _pages  # noqa: PLW0603 - a plain number
-        _pages += 1
-        number = _pages
+        reads = [env.SCORES.get(key) for key in _settings["reads"]]
         rewriter = js.HTMLRewriter.new()
-        for touchpoint, slot in slots:
-            rewriter.on(f'[data-usher="{touchpoint}"]', _object(element=_write_slot_proxy.bind(None, slot)))
-        rewriter.onDocument(_object(end=_end_page_proxy.bind(None, number)))
-        _ended[number] = asyncio.get_running_loop().create_future()
-        rewritten = rewriter.transform(page)
-        response = js.Response.new(rewritten.body, rewritten)
-        for name in REMOVED:
-            response.headers.delete(name)
-        response.headers.set("cache-control", "private, no-cache")
-        response.headers.set("cdn-cache-control", "no-store")
-        response.headers.append("set-cookie", _settings["cookie"])
-        self.ctx.waitUntil(self._send_at_end(env, number))
+        for selector, handler in _handlers["/" + request.url.split("/", 3)[3]]:
+            rewriter.on(selector, handler)
+        for read in reads:
+            await read
+        response = rewriter.transform(await page)
+        self.ctx.waitUntil(env.EVENTS.send(_settings["message"], _as_text))
         return response
-
-    async def _send_at_end(self, env: Any, number: int) -> None:
-        await _ended[number]
-        del _ended[number]
-        await env.EVENTS.send(_settings["message"], _as_text)

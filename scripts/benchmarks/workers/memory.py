@@ -1,4 +1,5 @@
-"""Usher's own Worker, which also tells how much memory its Python takes: `GET /_bench/memory`."""
+"""Usher's own Worker with a KV that is late with profiles, which also tells how much memory its Python takes:
+`GET /_bench/memory`."""
 
 from __future__ import annotations
 
@@ -8,13 +9,24 @@ from typing import Any
 
 import js
 import pyodide_js  # type: ignore[import-not-found]  # exists inside workerd only
+from workers import import_from_javascript
 
 from worker import entry
 from worker.entry import Default as Usher
 
+_late: Any = None
+
 
 class Default(Usher):
     """The Worker, and one route of its own."""
+
+    @property
+    def bindings(self) -> Any:
+        """The environment, its KV late."""
+        global _late  # noqa: PLW0603 - code, which cannot be imported before the first request
+        if _late is None:
+            _late = import_from_javascript("scripts/benchmarks/workers/late.mjs")
+        return _late.withLateProfiles(super().bindings)
 
     async def fetch(self, request: Any) -> Any:
         """Answer as Usher does, or tell the memory."""
@@ -25,5 +37,6 @@ class Default(Usher):
             "wasm": int(pyodide_js._module.HEAPU8.length),
             "objects": len(gc.get_objects()),
             "open_pages": len(entry._open_pages),
+            "reads": _late.countReads() if _late is not None else 0,
         }
         return js.Response.new(json.dumps(sizes))
