@@ -43,8 +43,10 @@ from origin.lines import read_tables
 from origin.quarantine import Records, read_quarantine
 from origin.stored import read_copies, read_events
 
-# A message that is still to come after this time has used up its tries, and is in the dead-letter queue if anywhere.
+# A message that is still to come after this time has used up its tries, and is in the dead-letter queue.
 RETRIES_MS: Final = HOUR_MS
+# That queue is tried by the hour for as long as a queue keeps a message; what has not come after it is lost.
+KEPT_MS: Final = RETRIES_MS + 96 * HOUR_MS
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -146,20 +148,28 @@ def _balance_hour(known: _Known, now_ms: int, compacted: Path) -> tuple[HourBala
         duplicates = 0
     gone = known.came.lines - copies.lines - known.kept.lines
     promised_gone = known.came.promised - copies.promised - known.kept.promised
-    late = [gap for gap in known.gaps if gap.is_refused or now_ms - gap.before_ms >= RETRIES_MS]
-    is_late = now_ms - known.start_ms >= HOUR_MS + RETRIES_MS
-    in_gaps, lost = sum(gap.events for gap in known.gaps), sum(gap.events for gap in late)
+    age_ms = now_ms - known.start_ms - HOUR_MS
+    in_gaps, lost = (
+        sum(gap.events for gap in known.gaps),
+        sum(gap.events for gap in known.gaps if _is_lost(gap, now_ms)),
+    )
+    if age_ms >= KEPT_MS:
+        lost += missing
     hour = HourBalance(
         start_ms=known.start_ms,
         received=known.kept.promised + in_gaps,
         stored=known.kept.lines,
         quarantined=records.distinct,
         duplicates=duplicates,
-        in_flight=in_gaps - lost + (0 if is_late else missing),
-        lost=lost + max(gone, 0) + (missing if is_late else 0),
+        in_flight=in_gaps + missing - lost,
+        lost=lost + max(gone, 0),
     )
-    problems = [describe_gap(gap) for gap in late]
-    if missing and is_late:
+    problems = [
+        describe_gap(gap, is_lost=_is_lost(gap, now_ms))
+        for gap in known.gaps
+        if gap.is_refused or now_ms - gap.before_ms >= RETRIES_MS
+    ]
+    if missing and age_ms >= RETRIES_MS:
         problems.append(
             f"{missing:,} lines that receipts speak of are not in the lake; run usher pull and see which objects it "
             "names"
@@ -175,6 +185,11 @@ def _balance_hour(known: _Known, now_ms: int, compacted: Path) -> tuple[HourBala
             "bucket"
         )
     return hour, problems
+
+
+def _is_lost(gap: Gap, now_ms: int) -> bool:
+    """Whether nothing can bring the messages of a gap any more."""
+    return gap.is_refused or now_ms - gap.before_ms >= KEPT_MS
 
 
 def _describe_rows(gone: int, promised_gone: int, compacted: Path) -> str:

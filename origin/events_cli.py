@@ -25,7 +25,7 @@ COLOURS = {"exposure": "cyan", "goal": "green", "purchase": "green", "page_view"
 
 @events.command()
 def audit(days: DaysOption = 7) -> None:
-    """Print the balance of each hour; exit with 1 where something is lost or does not fit.
+    """Print the balance of each hour; exit with 1 where something is lost, overdue, or does not fit.
 
     No message tells of the last of its isolate. So it also says of how many isolates the books end in these hours.
     """
@@ -107,7 +107,7 @@ def tail(
 ) -> None:
     """Show events as they come into the bucket. Nothing is stored, and the lake is not touched.
 
-    What the Queue delivers hours late stands under an older hour, where it is looked for in turns: it shows within minutes.
+    What the Queue delivers hours late stands under an older hour. These are looked at in turns: it shows in minutes.
     """
     from origin.tail import describe, follow
 

@@ -68,7 +68,7 @@ def _gap(after: Mapping[str, Any], numbers: list[int], events: int, *, is_refuse
     )
 
 
-def describe_gap(gap: Gap) -> str:
+def describe_gap(gap: Gap, *, is_lost: bool) -> str:
     """A gap in words, and what can be done."""
     numbers = (
         f"message {gap.first}" if gap.messages == 1 else f"{gap.messages:,} messages from {gap.first} to {gap.last}"
@@ -76,4 +76,6 @@ def describe_gap(gap: Gap) -> str:
     what = f"{numbers} of isolate {gap.isolate} with {gap.events:,} events"
     if gap.is_refused:
         return f"{what}: refused by Queue and bucket, and kept by nobody; the Worker's log says why (queue_failed)"
-    return f"{what} did not come; look into the dead-letter queue"
+    if is_lost:
+        return f"{what} did not come, and no queue keeps it any more; see in the Worker's log what its consumer met"
+    return f"{what} did not come yet; the dead-letter queue is tried by the hour: see that the bucket takes objects"

@@ -53,9 +53,9 @@ def rows_of(result: Result) -> list[list[str]]:
     return [[cell.strip() for cell in line.strip("│┃ ").split("│")] for line in lines]
 
 
-def now_event(type_: str, number: int, **fields: Any) -> Event:
+def now_event(type_: str, number: int, visitor: str = "visitor-1", **fields: Any) -> Event:
     moment: Any = dict.fromkeys(("received_ms", "happened_ms", "created_ms", "sent_ms"), NOW_MS)
-    return sent(type_, number, **{**moment, **fields})
+    return sent(type_, number, visitor, **{**moment, **fields})
 
 
 def put(s3: S3Client, settings: Settings, mail: list[Mail]) -> None:
@@ -101,19 +101,24 @@ def test_a_balance_that_holds_is_printed_by_hour(usher: Usher, lake: Lake) -> No
     ]
 
 
-def test_a_loss_is_named_and_the_exit_code_is_1(usher: Usher, lake: Lake) -> None:
-    isolate = Isolate("i")
-    early = NOW_MS - 5 * HOUR_MS
-    isolate.send([now_event("click", 1)], at_ms=early)
-    deliver(lake, isolate.send([now_event("click", 2, received_ms=early)], at_ms=early))
+def test_what_is_overdue_or_lost_is_named_and_the_exit_code_is_1(usher: Usher, lake: Lake) -> None:
+    for name, hours in (("overdue", 5), ("lost", 120)):
+        isolate, early = Isolate(name), NOW_MS - hours * HOUR_MS
+        isolate.send([now_event("click", 1)], at_ms=early)
+        deliver(lake, isolate.send([now_event("click", 2, name, received_ms=early)], at_ms=early))
     result = usher("events", "audit")
     assert result.exit_code == 1
-    assert "message 1 of isolate i with 1 events did not come; look into the dead-letter queue" in result.stderr
-    assert rows_of(result)[-1][1:] == ["2", "1", "0", "0", "0", "1"]
+    assert "message 1 of isolate overdue with 1 events did not come yet; the dead-letter queue is" in result.stderr
+    assert "message 1 of isolate lost with 1 events did not come, and no queue keeps it any more" in result.stderr
+    assert [row[1:] for row in rows_of(result)] == [
+        ["2", "1", "0", "0", "0", "1"],
+        ["2", "1", "0", "0", "1", "0"],
+        ["4", "2", "0", "0", "1", "1"],
+    ]
     week = 8 * 24 * HOUR_MS
     deliver(lake, Isolate("old").send([now_event("click", 3, received_ms=NOW_MS - week)], at_ms=NOW_MS - week))
-    assert len(rows_of(usher("events", "audit"))) == 2
-    assert len(rows_of(usher("events", "audit", "--days", "9"))) == 3
+    assert len(rows_of(usher("events", "audit"))) == 3
+    assert len(rows_of(usher("events", "audit", "--days", "9"))) == 4
 
 
 def test_stats_are_printed(usher: Usher, lake: Lake) -> None:

@@ -57,10 +57,14 @@ def test_a_refused_message_that_came_all_the_same_is_no_gap() -> None:
 
 
 def test_gaps_are_described_with_what_can_be_done() -> None:
-    assert describe_gap(gap(3, 3, 1, 1_000)) == (
-        "message 3 of isolate a with 1,000 events did not come; look into the dead-letter queue"
+    what = "message 3 of isolate a with 1,000 events did not come"
+    assert describe_gap(gap(3, 3, 1, 1_000), is_lost=False) == (
+        f"{what} yet; the dead-letter queue is tried by the hour: see that the bucket takes objects"
     )
-    assert describe_gap(gap(2, 5, 2, 15, is_refused=True)) == (
-        "2 messages from 2 to 5 of isolate a with 15 events: refused by Queue and bucket, and kept by nobody; "
-        "the Worker's log says why (queue_failed)"
+    assert describe_gap(gap(3, 3, 1, 1_000), is_lost=True) == (
+        f"{what}, and no queue keeps it any more; see in the Worker's log what its consumer met"
+    )
+    assert describe_gap(gap(2, 5, 2, 15, is_refused=True), is_lost=True) == (
+        "2 messages from 2 to 5 of isolate a with 15 events: refused by Queue and bucket, and kept by nobody; the "
+        "Worker's log says why (queue_failed)"
     )
