@@ -48,6 +48,7 @@ CONFIG = Path("usher.toml")
 @app.command()
 def schema(
     events: Annotated[bool, typer.Option("--events", help="of the events that are sent, instead")] = False,
+    stored: Annotated[bool, typer.Option("--stored", help="with --events: as they are stored")] = False,
     openapi: Annotated[bool, typer.Option("--openapi", help="the event API as OpenAPI 3.1, instead")] = False,
     plan: Annotated[
         Path | None, typer.Option("--plan", help="with the goals, events and questions of this usher.toml")
@@ -58,11 +59,19 @@ def schema(
     from origin.event_api import describe_api
     from origin.event_config import make_plan
     from origin.event_schema import event_json_schema
+    from origin.stored_schema import stored_json_schema
 
+    if stored and (openapi or not events or plan is not None):
+        problem = "goes with --events alone; leave out --openapi and --plan: what is stored may be of an earlier plan"
+        raise typer.BadParameter(problem, param_hint="--stored")
     with _reported():
         planned = None if plan is None else make_plan(_load(plan))
-        describe = describe_api if openapi else event_json_schema
-        described = describe(planned) if events or openapi else config_json_schema()
+        if openapi:
+            described = describe_api(planned)
+        elif stored:
+            described = stored_json_schema()
+        else:
+            described = event_json_schema(planned) if events else config_json_schema()
     print(json.dumps(described, indent=2, ensure_ascii=False))  # noqa: T201 - plain JSON on purpose
 
 

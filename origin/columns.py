@@ -12,7 +12,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from shared.events import EVENT_TYPES, STORED
+from shared.events import EVENT_TYPES
 from shared.events.kinds import Choice, Flag, Kind, Link, Number, Text, Whole
 
 TEXT: Final = "text"
@@ -48,25 +48,9 @@ def _kind_of(kind: Kind) -> str:
     return JSON
 
 
-_COMMON: Final = {each.name: _kind_of(each.kind) for each in STORED if each.name != "type"}
-# What an exposure has beside the fields of the schema: the decision, and what it was made from.
-_DECISION: Final = {
-    **dict.fromkeys(("touchpoint", "unit", "epoch", "variant", "level", "cell", "reason", "because"), TEXT),
-    **dict.fromkeys(("snapshot", "profile"), TEXT),
-    "propensity": NUMBER,
-    **dict.fromkeys(("holdout", "randomised"), FLAG),
-    **dict.fromkeys(("eligible", "excluded", "earlier", "probabilities", "relaxations", "fallbacks"), JSON),
-    **dict.fromkeys(("segments", "slate", "slate_propensities", "context", "session"), JSON),
-}
-_EXTRA: Final[Mapping[str, Mapping[str, str]]] = {"exposure": _DECISION, "receipt": {"void_counted": JSON}}
-
 # The columns that events of each type have, beside `type`.
 FIELDS: Final[Mapping[str, Mapping[str, str]]] = {
-    name: {
-        **_COMMON,
-        **{field.name: _kind_of(field.kind) for field in each.fields if field.is_stored},
-        **_EXTRA.get(name, {}),
-    }
+    name: {field.name: _kind_of(field.kind) for field in each.stored_fields if field.name != "type"}
     for name, each in EVENT_TYPES.items()
 }
 # All columns with their kinds, in the order of a file.

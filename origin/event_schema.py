@@ -29,7 +29,20 @@ from pydantic.json_schema import GenerateJsonSchema, JsonSchemaValue
 from pydantic_core import core_schema
 
 from shared.events import BROWSER, EVENT_TYPES, LATEST_MS, PROPERTY_KINDS, SCHEMA, SERVER, EventType, Plan, PlannedEvent
-from shared.events.kinds import Choice, Flag, Kind, Link, NamedTexts, Number, Properties, Text, Texts, Whole
+from shared.events.kinds import (
+    Choice,
+    Flag,
+    Kind,
+    Link,
+    Listed,
+    Mapped,
+    NamedTexts,
+    Number,
+    Properties,
+    Text,
+    Texts,
+    Whole,
+)
 
 ABOUT: Final = (
     "What is sent to POST /_usher/events. The edge judges each event of a batch by itself. Beyond this schema it "
@@ -137,10 +150,10 @@ def _make_batch(sender: str, plan: Plan | None) -> type[BaseModel]:
     event = _any_event(sender, plan)
     sent_ms = "When the batch left, by the same clock as `created_ms`: milliseconds since 1970."
     return create_model(
-        f"{_title(sender)}Batch",
+        f"{title_of(sender)}Batch",
         __base__=Sent,
         __doc__=f"What a {sender} sends in one request.",
-        sent_ms=(_annotate(Whole(low=0, high=LATEST_MS)), Field(description=sent_ms)),
+        sent_ms=(annotate(Whole(low=0, high=LATEST_MS)), Field(description=sent_ms)),
         events=(list[event], Field(description="The events.")),  # type: ignore[valid-type]  # a value at run time
     )
 
@@ -165,21 +178,21 @@ def _find_variants(name: str, plan: Plan | None) -> Iterator[_Variant]:
 
 
 def _make_properties(event: str, planned: PlannedEvent) -> type[BaseModel]:
-    annotations = {key: _annotate(PROPERTY_KINDS[kind]) for key, kind in planned.properties.items()}
-    return _make_object(f"{_title(event)}Properties", annotations, planned.required)
+    annotations = {key: annotate(PROPERTY_KINDS[kind]) for key, kind in planned.properties.items()}
+    return _make_object(f"{title_of(event)}Properties", annotations, planned.required)
 
 
 def _make_model(event_type: EventType, sender: str, variant: _Variant) -> type[BaseModel]:
     fields: dict[str, Any] = {}
     for each in event_type.fields_of(sender):
-        annotation = Literal[event_type.name] if each.name == "type" else _annotate(each.kind)
+        annotation = Literal[event_type.name] if each.name == "type" else annotate(each.kind)
         annotation = variant.fields.get(each.name, annotation)
         if sender in each.required or each.name in variant.required:
             fields[each.name] = (annotation, Field(description=each.meaning))
         else:
             fields[each.name] = (annotation | None, Field(default=None, description=each.meaning))
     return create_model(
-        _title(sender) + _title(event_type.name) + _title(variant.name),
+        title_of(sender) + title_of(event_type.name) + title_of(variant.name),
         __base__=ServerSent if sender == SERVER else Sent,
         __doc__=event_type.meaning,
         **fields,
@@ -195,7 +208,7 @@ def _make_object(name: str, annotations: Mapping[str, Any], required: tuple[str,
     return create_model(name, __base__=Sent, **fields)
 
 
-def _annotate(kind: Kind) -> Any:
+def annotate(kind: Kind) -> Any:
     """The type of values of a kind, with their bounds."""
     match kind:
         case Text():
@@ -212,14 +225,18 @@ def _annotate(kind: Kind) -> Any:
         case Flag():
             return bool
         case Texts(most=most, longest=longest):
-            return Annotated[list[_annotate(Text(longest=longest))], Field(max_length=most)]  # type: ignore[misc]
+            return Annotated[list[annotate(Text(longest=longest))], Field(max_length=most)]  # type: ignore[misc]
+        case Listed(of=of):
+            return list[annotate(of)]  # type: ignore[misc]
+        case Mapped(of=of):
+            value = Any if of is None else annotate(of)
+            return dict[str, value]  # type: ignore[valid-type]
         case NamedTexts(names=names, longest=longest):
-            return _make_object("Campaign", dict.fromkeys(names, _annotate(Text(longest=longest))))
+            return _make_object("Campaign", dict.fromkeys(names, annotate(Text(longest=longest))))
         case Properties(most=most, longest_name=longest_name):
-            name = _annotate(Text(shortest=1, longest=longest_name))
-            value = reduce(or_, map(_annotate, PROPERTY_KINDS.values()))
+            name = annotate(Text(shortest=1, longest=longest_name))
+            value = reduce(or_, map(annotate, PROPERTY_KINDS.values()))
             return Annotated[dict[name, value | None], Field(max_length=most)]  # type: ignore[valid-type]
-    raise TypeError(f"{kind} is never sent")
 
 
 def _annotate_text(kind: Text) -> Any:
@@ -243,6 +260,6 @@ def _make_whole(value: object) -> object:
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def _title(name: str) -> str:
+def title_of(name: str) -> str:
     """A name in the form that classes have."""
     return "".join([part[:1].upper() + part[1:] for part in name.replace("-", "_").replace(".", "_").split("_")])

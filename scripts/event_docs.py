@@ -1,4 +1,4 @@
-"""Write what is derived of the event schema into docs/: the tables of events.md, events.schema.json, openapi.json.
+"""Write what is derived of the event schema into docs/: the tables of events.md, the JSON Schemas, openapi.json.
 
 Run as `python -m scripts.event_docs` after a change of the definition (`shared/events/definition.py`).
 """
@@ -14,9 +14,23 @@ from typing import Final
 
 from origin.event_api import CODES, REFUSALS, RETRIED, describe_api
 from origin.event_schema import event_json_schema
+from origin.stored_schema import stored_json_schema
 from shared.events import BROWSER, EVENT_TYPES, GOAL_TYPES, PROPERTY_KINDS, SERVER, STORED, EventType, Field
 from shared.events.definition import SENT
-from shared.events.kinds import Choice, Flag, Kind, Link, NamedTexts, Nested, Number, Properties, Text, Texts, Whole
+from shared.events.kinds import (
+    Choice,
+    Flag,
+    Kind,
+    Link,
+    Listed,
+    Mapped,
+    NamedTexts,
+    Number,
+    Properties,
+    Text,
+    Texts,
+    Whole,
+)
 
 DOCS: Final = Path(__file__).resolve().parents[1] / "docs"
 _REGION: Final = re.compile(r"(<!-- begin: (\w+) -->\n).*?(<!-- end -->)", re.DOTALL)
@@ -33,6 +47,7 @@ def make_documents() -> dict[Path, str]:
     return {
         path: fill_tables(path.read_text(encoding="utf-8")),
         DOCS / "events.schema.json": _dump(event_json_schema()),
+        DOCS / "events.stored.schema.json": _dump(stored_json_schema()),
         DOCS / "openapi.json": _dump(describe_api()),
     }
 
@@ -60,12 +75,20 @@ def describe_kind(kind: Kind) -> str:
             return "true or false"
         case Texts(most=most, longest=longest):
             return f"list of up to {most:,} texts, each up to {longest:,}"
-        case Nested(what=what):
-            return what
+        case Listed(of=of):
+            return f"list of {_plural(of)}"
+        case Mapped(of=of):
+            return "object" if of is None else f"object of {_plural(of)}"
         case NamedTexts(names=names, longest=longest):
             return f"object of {', '.join([f'`{each}`' for each in names])}: texts up to {longest:,}"
         case Properties(most=most):
             return f"object of up to {most} properties"
+
+
+def _plural(kind: Text | Whole | Number) -> str:
+    bounds = describe_kind(kind).partition(", ")[2]
+    names = {Text: "texts", Whole: "whole numbers", Number: "numbers"}
+    return f"{names[type(kind)]}, each {bounds}"
 
 
 def _number(value: float) -> str:

@@ -42,8 +42,13 @@ def test_what_is_derived_is_in_step_with_the_definition(path: Path) -> None:
 
 
 def test_the_command_prints_what_is_published(tmp_path: Path) -> None:
-    for flag, name in (("--events", "events.schema.json"), ("--openapi", "openapi.json")):
-        printed = CliRunner().invoke(app, ["schema", flag])
+    published = {
+        "--events": "events.schema.json",
+        "--events --stored": "events.stored.schema.json",
+        "--openapi": "openapi.json",
+    }
+    for flags, name in published.items():
+        printed = CliRunner().invoke(app, ["schema", *flags.split()])
         assert (printed.exit_code, printed.stderr) == (0, "")
         assert printed.stdout == (DOCS / name).read_text(encoding="utf-8")
 
@@ -59,6 +64,13 @@ def test_the_command_narrows_the_schema_to_the_plan_of_a_site(tmp_path: Path) ->
     refused = CliRunner().invoke(app, ["schema", "--events", "--plan", str(path)])
     assert (refused.exit_code, refused.stdout) == (1, "")
     assert "usher.toml: site: is missing" in refused.stderr
+
+
+@pytest.mark.parametrize("flags", ["--stored", "--stored --openapi", "--stored --events --plan usher.toml"])
+def test_what_is_stored_has_one_schema_whatever_the_plan(flags: str) -> None:
+    refused = CliRunner().invoke(app, ["schema", *flags.split()])
+    assert (refused.exit_code, refused.stdout) == (2, "")
+    assert "--stored" in refused.stderr and "--plan" in refused.stderr
 
 
 def test_a_table_is_made_anew_between_its_markers_only() -> None:

@@ -1,7 +1,8 @@
 """The event schema: every type of event and every field, in one table from which all else is derived.
 
 The readers, the tracking plan's check, the models and the published JSON Schema of the origin, the columns of the lake
-and the documentation read this table. A change to it that older rows of the lake do not fit raises `SCHEMA`.
+and the documentation read this table. A change to it that older rows of the lake do not fit raises `SCHEMA`, and so does
+a type or field more that the client's script sends: an edge that does not know them yet puts its batches off.
 """
 
 from __future__ import annotations
@@ -13,7 +14,20 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.devices import DEVICES
-from shared.events.kinds import Choice, Flag, Kind, Link, NamedTexts, Nested, Number, Properties, Text, Texts, Whole
+from shared.events.kinds import (
+    Choice,
+    Flag,
+    Kind,
+    Link,
+    Listed,
+    Mapped,
+    NamedTexts,
+    Number,
+    Properties,
+    Text,
+    Texts,
+    Whole,
+)
 
 SCHEMA: Final = 3
 LATEST_MS: Final = 1 << 53
@@ -48,17 +62,21 @@ _USER: Final = Text(shortest=1, longest=200, is_secret=True)
 _NAME: Final = Text(shortest=1, longest=200)
 _COUNT: Final = Whole(low=0, high=_MOST_COUNT)
 _VALUE: Final = Number(low=-_MOST_VALUE, high=_MOST_VALUE)
+_SHARE: Final = Number(low=0, high=1)
 _CURRENCY: Final = Text(longest=3, pattern=re.compile("[A-Z]{3}"), wanted="a currency of three capital letters")
-_NAMES: Final = Nested(what="list of texts")
-_WHOLES: Final = Nested(what="list of whole numbers")
-_NUMBERS: Final = Nested(what="list of numbers")
+_NAMES: Final = Listed(of=_WORDS)
+_WHOLES: Final = Listed(of=_COUNT)
+_SHARES: Final = Listed(of=_SHARE)
+# An epoch may hold a snapshot's version, and a sentence a phrase of 200 characters that repeats a value of 200.
+_EPOCH: Final = Text(longest=250)
+_SENTENCE: Final = Text(longest=6_000)
 _PATH: Final = Text(longest=2000, pattern=re.compile(r"/[\s\S]*", re.ASCII), wanted='a path that begins with "/"')
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Field:
     """One field: its name, what kind of value it has and means; who sends it, and who must (nobody: the edge fills it
-    in); and whether it is kept under its name."""
+    in); whether it is kept under its name, and whether every stored event of its type has it."""
 
     name: str
     kind: Kind
@@ -66,18 +84,19 @@ class Field:
     senders: tuple[str, ...] = _BOTH
     required: tuple[str, ...] = ()
     is_stored: bool = True
+    is_always: bool = False
 
 
 def _must(name: str, kind: Kind, meaning: str) -> Field:
-    return Field(name=name, kind=kind, meaning=meaning, required=_BOTH)
+    return Field(name=name, kind=kind, meaning=meaning, required=_BOTH, is_always=True)
 
 
 def _may(name: str, kind: Kind, meaning: str) -> Field:
     return Field(name=name, kind=kind, meaning=meaning)
 
 
-def _filled(name: str, kind: Kind, meaning: str) -> Field:
-    return Field(name=name, kind=kind, meaning=meaning, senders=())
+def _filled(name: str, kind: Kind, meaning: str, *, is_always: bool = True) -> Field:
+    return Field(name=name, kind=kind, meaning=meaning, senders=(), is_always=is_always)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +114,12 @@ class EventType:
         own = {each.name for each in self.fields}
         every = (*(each for each in SENT if each.name not in own), *self.fields)
         return tuple(each for each in every if sender in each.senders)
+
+    @property
+    def stored_fields(self) -> tuple[Field, ...]:
+        """The fields of a stored event: the common ones, and its own that are kept under their names."""
+        common = {each.name for each in STORED}
+        return (*STORED, *(each for each in self.fields if each.is_stored and each.name not in common))
 
 
 # What every event may carry, as it is sent.
@@ -144,7 +169,7 @@ STORED: Final = (
 
 _TOUCHPOINT: Final = _may("touchpoint", _WORDS, "The touchpoint in whose slot it happened.")
 _CATEGORY: Final = _may("category", _WORDS, "Content category.")
-_USER_AGENT: Final = _filled("user_agent", _WORDS, "What the browser says it is, cut to 200 characters.")
+_AGENT_SAYS: Final = "What the browser says it is, cut to 200 characters."
 
 _TYPES: Final = (
     EventType(
@@ -171,8 +196,8 @@ _TYPES: Final = (
             _may("viewport_height", Whole(low=0, high=100_000), "Height of it."),
             _may("language", Text(longest=35), "Language of the page or browser, as in `en-GB`."),
             _filled("url_path", _PATH, "Path of the page."),
-            _filled("device", Choice(options=DEVICES), "Device class, by the user agent."),
-            _USER_AGENT,
+            _filled("device", Choice(options=DEVICES), "Device class, by the user agent.", is_always=False),
+            _filled("user_agent", _WORDS, _AGENT_SAYS, is_always=False),
         ),
     ),
     EventType(
@@ -326,10 +351,11 @@ _TYPES: Final = (
         meaning="An event of the site's own, planned in `[events.…]`, or a goal by its name.",
         fields=(
             _must("name", _NAME, "Name of the event, one of `[events.…]` or `[goals.…]`."),
-            _may(
-                "properties",
-                Properties(most=MOST_PROPERTIES, longest_name=LONGEST_NAME),
-                "Its properties, each as planned.",
+            Field(
+                name="properties",
+                kind=Properties(most=MOST_PROPERTIES, longest_name=LONGEST_NAME),
+                meaning="Its properties, each as planned.",
+                is_always=True,
             ),
             _TOUCHPOINT,
         ),
@@ -363,17 +389,17 @@ _TYPES: Final = (
         meaning="A variant was shown: the decision, and what it was made from.",
         fields=(
             _filled("url_path", _PATH, "Path of the page."),
-            _USER_AGENT,
+            _filled("user_agent", _WORDS, _AGENT_SAYS),
             _filled("is_shown", Flag(), "False where the page was fetched ahead of its time; it counts once `shown`."),
             _filled("touchpoint", _WORDS, "The touchpoint that was decided."),
             _filled("unit", _ID, "For whom it was decided."),
-            _filled("epoch", _WORDS, "For how long the decision lasts."),
+            _filled("epoch", _EPOCH, "For how long the decision lasts."),
             _filled("variant", _WORDS, "The variant that was shown; of a ranked list, the first."),
-            _filled("propensity", Number(low=0, high=1), "The probability with which it was chosen."),
+            _filled("propensity", _SHARE, "The probability with which it was chosen."),
             _filled("eligible", _NAMES, "The variants that were drawn from."),
             _filled("excluded", _NAMES, "The variants that targeting had removed."),
             _filled("earlier", _NAMES, "Digests of those it had removed at earlier draws of the epoch."),
-            _filled("probabilities", _NUMBERS, "The probabilities of the eligible ones."),
+            _filled("probabilities", _SHARES, "The probabilities of the eligible ones."),
             _filled("level", _WORDS, "The level of the posteriors that were used."),
             _filled("cell", _WORDS, "The cell of them."),
             _filled("holdout", Flag(), "Whether the visitor is never personalised."),
@@ -381,14 +407,14 @@ _TYPES: Final = (
             _filled("relaxations", _NAMES, "Constraints that these variants could not satisfy."),
             _filled("fallbacks", _NAMES, "Why a finer level was not used."),
             _filled("reason", _WORDS, "Why this variant, as a code."),
-            _filled("because", _WORDS, "The same for the visitor to read."),
+            _filled("because", _SENTENCE, "The same for the visitor to read."),
             _filled("snapshot", _WORDS, "Version of the snapshot."),
             _filled("profile", _WORDS, "Version of the profile; empty where none was used."),
-            _filled("slate", _NAMES, "The variants of all positions of a ranked list."),
-            _filled("slate_propensities", _NUMBERS, "The conditional probabilities of those."),
+            _filled("slate", _NAMES, "The variants of all positions of a ranked list.", is_always=False),
+            _filled("slate_propensities", _SHARES, "The conditional probabilities of those.", is_always=False),
             _filled("segments", _NAMES, "The segments that the visitor belongs to."),
-            _filled("context", Nested(what="object of texts"), "The attributes of the request."),
-            _filled("session", Nested(what="object"), "The attributes of the session."),
+            _filled("context", Mapped(of=_WORDS), "The attributes of the request."),
+            _filled("session", Mapped(), "The attributes of the session."),
         ),
         senders=(),
     ),

@@ -69,10 +69,17 @@ class Texts:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Nested:
-    """A list or object that only the edge writes, put into words by `what`."""
+class Listed:
+    """A list that only the edge writes, of values of one kind."""
 
-    what: str
+    of: Text | Whole | Number
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Mapped:
+    """An object that only the edge writes, of values of one kind (None: of any)."""
+
+    of: Text | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,4 +98,4 @@ class Properties:
     longest_name: int
 
 
-Kind = Text | Link | Choice | Whole | Number | Flag | Texts | NamedTexts | Properties | Nested
+Kind = Text | Link | Choice | Whole | Number | Flag | Texts | NamedTexts | Properties | Listed | Mapped
