@@ -62,11 +62,22 @@ REFUSALS: Final[Mapping[int, Mapping[str, str]]] = MappingProxyType(
             "not_ready": "The site's configuration has not been read yet.",
             "queue": "The queue did not take the events.",
             "failed": "Something went wrong at the edge.",
+            "newer_schema": "The batch is of a newer schema than this edge, as may be while a version is rolled out.",
         },
     }
 )
 # Those after which the same events may be sent again, once the time in Retry-After is over.
 RETRIED: Final = (429, 503)
+# Others that say nothing against the events themselves, and when they may be sent again.
+MENDED: Final[Mapping[str, str]] = MappingProxyType(
+    {
+        "cut_short": "yes",
+        "no_visitor": "with the cookie",
+        "token": "with the token",
+        "origin": "once it is named",
+        "method": "as a POST",
+    }
+)
 _STATUS: Final = MappingProxyType(
     {
         400: "The body cannot be read.",
@@ -115,11 +126,13 @@ def describe_api(plan: Plan | None = None) -> dict[str, Any]:
                     "responses": {
                         "202": {
                             "description": "The events are safe; those named went to quarantine.",
+                            "headers": {"Usher": _DONE},
                             "content": {"application/json": {"schema": {"$ref": "#/components/schemas/Verdicts"}}},
                         },
                         "204": {
-                            "description": "The browser sends Global Privacy Control: nothing was kept, nothing is to "
-                            "be sent again."
+                            "description": "The visitor may not be told apart (Global Privacy Control, no consent, or "
+                            "an opt-out): nothing was kept, nothing is to be sent again.",
+                            "headers": {"Usher": _DONE},
                         },
                         **responses,
                     },
@@ -159,12 +172,22 @@ def describe_api(plan: Plan | None = None) -> dict[str, Any]:
     }
 
 
+def when_again(status: int, code: str) -> str:
+    """When the events of a refused request may be sent again, in a few words; "no": the same would be refused again."""
+    return "after `Retry-After`" if status in RETRIED else MENDED.get(code, "no")
+
+
 def _describe_refusals(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
     listed = "\n".join([f"- `{code}`: {meaning}" for code, meaning in codes.items()])
     wait = {"description": "Seconds to wait.", "required": True, "schema": {"type": "integer", "minimum": 1}}
+    final = {when_again(status, code) == "no" for code in codes}
+    headers = {
+        **({"Retry-After": wait} if status in RETRIED else {}),
+        **({"Usher": {**_DONE, "required": final == {True}}} if True in final else {}),
+    }
     return {
         "description": f"{_STATUS[status]}\n\n{listed}",
-        **({"headers": {"Retry-After": wait}} if status in RETRIED else {}),
+        **({"headers": headers} if headers else {}),
         "content": {
             "application/json": {
                 "schema": {
@@ -180,6 +203,12 @@ def _describe_refusals(status: int, codes: Mapping[str, str]) -> dict[str, Any]:
     }
 
 
+_DONE: Final = {
+    "description": "The batch is done with: its events are safe, or would be refused again. Where an answer does not "
+    "say so, keep the events.",
+    "required": True,
+    "schema": {"const": "done"},
+}
 _VERDICTS: Final = {
     "type": "object",
     "required": ["accepted", "quarantined"],

@@ -149,10 +149,16 @@ def _any_event(sender: str, plan: Plan | None) -> Any:
 def _make_batch(sender: str, plan: Plan | None) -> type[BaseModel]:
     event = _any_event(sender, plan)
     sent_ms = "When the batch left, by the same clock as `created_ms`: milliseconds since 1970."
+    number = annotate(Whole(low=1, high=LATEST_MS))
+    version = (
+        "Version of the event schema that the sender was made for. An edge of an older one puts the batch off "
+        "(`newer_schema`) instead of refusing what it does not know yet."
+    )
     return create_model(
         f"{title_of(sender)}Batch",
         __base__=Sent,
         __doc__=f"What a {sender} sends in one request.",
+        version=(number | None, Field(default=None, alias="schema", description=version)),  # `schema` is pydantic's own
         sent_ms=(annotate(Whole(low=0, high=LATEST_MS)), Field(description=sent_ms)),
         events=(list[event], Field(description="The events.")),  # type: ignore[valid-type]  # a value at run time
     )

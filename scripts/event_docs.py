@@ -12,7 +12,7 @@ from pathlib import Path
 from types import MappingProxyType
 from typing import Final
 
-from origin.event_api import CODES, REFUSALS, RETRIED, describe_api
+from origin.event_api import CODES, REFUSALS, describe_api, when_again
 from origin.event_schema import event_json_schema
 from origin.stored_schema import stored_json_schema
 from shared.events import BROWSER, EVENT_TYPES, GOAL_TYPES, PROPERTY_KINDS, SERVER, STORED, EventType, Field
@@ -152,7 +152,7 @@ def _codes() -> str:
 
 def _refusals() -> str:
     rows = [
-        (str(status), f"`{code}`", meaning, "after `Retry-After`" if status in RETRIED else "no")
+        (str(status), f"`{code}`", meaning, when_again(status, code))
         for status, codes in REFUSALS.items()
         for code, meaning in codes.items()
     ]

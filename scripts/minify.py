@@ -1,6 +1,7 @@
 """Make the browser's script small: `python -m scripts.minify` writes worker/client/usher.min.js from usher.js.
 
-esbuild is pinned by package-lock.json (wrangler brings it), so the same source gives the same bytes everywhere.
+The number of the event schema takes the place of SCHEMA in it. esbuild is pinned by package-lock.json (wrangler brings
+it), so the same source gives the same bytes everywhere.
 """
 
 from __future__ import annotations
@@ -8,6 +9,8 @@ from __future__ import annotations
 import subprocess
 import sys
 from pathlib import Path
+
+from shared.events import SCHEMA
 
 ROOT = Path(__file__).resolve().parents[1]
 SOURCE = ROOT / "worker" / "client" / "usher.js"
@@ -19,7 +22,8 @@ TARGET = "es2021"
 def minify() -> str:
     """Return the small form of the script. Raises CalledProcessError, with esbuild's words, where it is no script."""
     node, esbuild = Path(sys.executable).parent / "node", ROOT / "node_modules" / "esbuild" / "bin" / "esbuild"
-    command = [str(node), str(esbuild), str(SOURCE), "--minify", f"--target={TARGET}", "--log-level=warning"]
+    options = ("--minify", f"--target={TARGET}", f"--define:SCHEMA={SCHEMA}", "--log-level=warning")
+    command = [str(node), str(esbuild), str(SOURCE), *options]
     return subprocess.run(command, stdout=subprocess.PIPE, text=True, check=True).stdout
 
 

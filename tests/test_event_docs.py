@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import json
 import re
 import tomllib
@@ -14,7 +15,7 @@ from typer.testing import CliRunner
 
 from origin.cli import app
 from origin.config import load_config
-from origin.event_api import CODES, PATH, REFUSALS, RETRIED, describe_api
+from origin.event_api import CODES, MENDED, PATH, REFUSALS, RETRIED, describe_api, when_again
 from origin.event_config import make_plan
 from scripts.event_docs import DOCS, describe_kind, fill_tables, make_documents
 from shared.errors import Code
@@ -124,6 +125,25 @@ def test_every_refusal_of_the_worker_is_documented_with_its_status() -> None:
     documented = {(str(status), code) for status, codes in REFUSALS.items() for code in codes}
     assert set(made) == documented
     assert set(RETRIED) == {int(status) for status, _ in documented if int(status) in (429, 503)}
+
+
+def test_done_with_are_the_refusals_after_which_sending_again_is_of_no_use() -> None:
+    """What makes a refusal final at the edge, and what the table says of it, is the same."""
+    calls = [
+        {
+            keyword.arg: ast.literal_eval(keyword.value)
+            for keyword in node.keywords
+            if isinstance(keyword.value, ast.Constant)
+        }
+        for name in ("admission", "intake")
+        for node in ast.walk(ast.parse((ROOT / "worker" / f"{name}.py").read_text()))
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Refusal"
+    ]
+    final = {call["code"] for call in calls if call.get("is_final")}
+    documented = {(status, code) for status, codes in REFUSALS.items() for code in codes}
+    assert final == {code for status, code in documented if when_again(status, code) == "no"}
+    assert set(MENDED) <= {code for _, code in documented}
+    assert "| 400 | `cut_short` | The body ended before its `Content-Length`. | yes |" in TEXT
 
 
 def test_the_limits_are_those_of_the_worker() -> None:

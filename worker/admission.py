@@ -16,7 +16,7 @@ from typing import Final
 from shared.events import BROWSER, SERVER
 from shared.signing import Keys
 from shared.snapshot import Snapshot
-from worker.answers import Answer, Refusal
+from worker.answers import DONE, Answer, Refusal
 from worker.asked import AskedPage
 from worker.consent import is_allowed
 from worker.context import LONGEST
@@ -96,7 +96,7 @@ def cors_headers(asked: AskedPage, snapshot: Snapshot | None) -> tuple[tuple[str
         return (vary,)
     allowed = (("access-control-allow-origin", origin), ("access-control-allow-credentials", "true"))
     if asked.method != "OPTIONS":
-        return (vary, *allowed, ("access-control-expose-headers", "Retry-After"))
+        return (vary, *allowed, ("access-control-expose-headers", "Retry-After, Usher"))
     return (
         vary,
         *allowed,
@@ -108,7 +108,8 @@ def cors_headers(asked: AskedPage, snapshot: Snapshot | None) -> tuple[tuple[str
 
 def too_large(allowance: Allowance) -> Refusal:
     """The refusal of a body over the limit."""
-    return Refusal(status=413, code="too_large", remedy=f"send at most {allowance.bytes} bytes a request")
+    remedy = f"send at most {allowance.bytes} bytes a request"
+    return Refusal(status=413, code="too_large", remedy=remedy, is_final=True)
 
 
 def limited(binding: str) -> Refusal:
@@ -172,7 +173,7 @@ def _read_sender(
         return _NO_KEYS
     header = snapshot.header if snapshot is not None else None
     if not is_allowed(header, asked.header("sec-gpc"), asked.header("cookie")):
-        return Answer(status=204, body=None)
+        return Answer(status=204, body=None, headers=(DONE,))
     visitor, problem = read_visitor(asked.header("cookie"), keys)
     if visitor is None:
         return replace(_NO_VISITOR.to_answer(), problem=problem)
@@ -200,9 +201,10 @@ def _check_body(asked: AskedPage, allowance: Allowance) -> Refusal | None:
     """Refuse a body that need not be read at all."""
     kind = asked.header("content-type").partition(";")[0].strip().lower()
     if kind not in CONTENT_TYPES:
-        return Refusal(status=415, code="content_type", remedy=f"send {' or '.join(CONTENT_TYPES)}")
+        return Refusal(status=415, code="content_type", remedy=f"send {' or '.join(CONTENT_TYPES)}", is_final=True)
     if (asked.header("content-encoding") or "identity").strip().lower() != "identity":
-        return Refusal(status=415, code="content_encoding", remedy="send the body without Content-Encoding")
+        remedy = "send the body without Content-Encoding"
+        return Refusal(status=415, code="content_encoding", remedy=remedy, is_final=True)
     length = asked.header("content-length")
     if length.isdecimal() and int(length[:20]) > allowance.bytes:
         return too_large(allowance)

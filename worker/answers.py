@@ -5,6 +5,11 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Final
+
+# The header of an answer after which sending the same batch again is of no use. By it alone the browser's script
+# forgets what it has kept: what answers in the intake's place (a firewall, a login, a missing route) does not have it.
+DONE: Final = ("usher", "done")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -24,17 +29,19 @@ class Answer:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Refusal:
-    """A request that is refused as a whole: HTTP status, a code for programs, what to do instead, and after how many
-    seconds it may go better (None: not by waiting)."""
+    """A request that is refused as a whole: HTTP status, a code for programs, what to do instead, after how many
+    seconds it may go better (None: not by waiting), and whether the same would be refused whenever it came again."""
 
     status: int
     code: str
     remedy: str
     retry_after_s: int | None = None
+    is_final: bool = False
     headers: tuple[tuple[str, str], ...] = ()
 
     def to_answer(self) -> Answer:
         """The refusal as it is answered."""
         wait = () if self.retry_after_s is None else (("retry-after", str(self.retry_after_s)),)
+        done = (DONE,) if self.is_final else ()
         body = {"error": self.code, "remedy": self.remedy}
-        return Answer(status=self.status, body=body, headers=(*wait, *self.headers))
+        return Answer(status=self.status, body=body, headers=(*wait, *done, *self.headers))

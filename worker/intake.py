@@ -7,11 +7,11 @@ from dataclasses import dataclass, replace
 from typing import Final
 
 from shared.errors import InvalidEvent
-from shared.events import LATEST_MS, Given, read_event, redact
+from shared.events import LATEST_MS, SCHEMA, Given, read_event, redact
 from shared.parse import Reader, load_json
 from shared.snapshot import Snapshot
 from worker.admission import Allowance, Sender, limited, too_large
-from worker.answers import Answer, Refusal
+from worker.answers import DONE, Answer, Refusal
 from worker.settings import Settings
 from worker.storage import event_line, quarantine_line, quarantine_record
 
@@ -32,26 +32,39 @@ class Batch:
     def to_answer(self) -> Answer:
         """What the sender is told once the Queue has the batch: it is done with, and what was wrong with some of it."""
         refused = [{key: each[key] for key in ("index", "code", "reason")} for each in self.quarantined]
-        return Answer(status=202, body={"accepted": len(self.accepted), "quarantined": refused})
+        return Answer(status=202, body={"accepted": len(self.accepted), "quarantined": refused}, headers=(DONE,))
 
 
 def read_batch(body: str, given: Given, allowance: Allowance) -> Batch | Refusal:
-    """Read a request body: `{"sent_ms": …, "events": […]}`. Its `sent_ms` takes the place of the one in `given`."""
+    """Read a request body: `{"sent_ms": …, "events": […]}`. Its `sent_ms` takes the place of the one in `given`.
+
+    Where its `schema` is newer than this edge's, as may be while a version is rolled out, it is put off unread: fields
+    that nobody knows yet would end in quarantine.
+    """
     try:
         reader = Reader(load_json(body, lenient=True), "", InvalidEvent)
+        if reader.data.get("schema") is not None and reader.whole("schema", low=1, high=LATEST_MS) > SCHEMA:
+            return NEWER_SCHEMA
         sent_ms = reader.whole("sent_ms", low=0, high=LATEST_MS)
         events = reader.items("events")
     except ValueError:
         return NOT_JSON
     except InvalidEvent as error:
-        return Refusal(status=400, code="not_a_batch", remedy=f'send {{"sent_ms": …, "events": […]}}; {error}')
+        remedy = f'send {{"sent_ms": …, "events": […]}}; {error}'
+        return Refusal(status=400, code="not_a_batch", remedy=remedy, is_final=True)
     if len(events) > allowance.events:
         remedy = f"send at most {allowance.events} events a request"
-        return Refusal(status=413, code="too_many_events", remedy=remedy)
+        return Refusal(status=413, code="too_many_events", remedy=remedy, is_final=True)
     return _judge(events, replace(given, sent_ms=sent_ms))
 
 
-NOT_JSON: Final = Refusal(status=400, code="not_json", remedy="send one JSON object in UTF-8")
+NOT_JSON: Final = Refusal(status=400, code="not_json", remedy="send one JSON object in UTF-8", is_final=True)
+NEWER_SCHEMA: Final = Refusal(
+    status=503,
+    code="newer_schema",
+    remedy=f"keep the events and send them again under the same ids; this edge reads schema {SCHEMA}",
+    retry_after_s=60,
+)
 CUT_SHORT: Final = Refusal(status=400, code="cut_short", remedy="send the whole body, as long as Content-Length says")
 # The sender keeps the whole batch, even where a part of it has reached the Queue: what comes twice is counted once.
 NOT_QUEUED: Final = Refusal(

@@ -7,11 +7,15 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
 
+ROOT = Path(__file__).resolve().parents[2]
 # Nothing but what the page's own origin serves may run or be reached.
 POLICY = "default-src 'none'; script-src 'self'; connect-src 'self'; style-src 'self'"
 LINKS = ("/", "/cases/harbour", "/pricing", "/pricing/bought", "/imprint")
 SECTIONS = ("brief", "survey", "result", "figures")
+# Longer than any name may be; half of its last character would be none.
+LONG = "a" + "🙂" * 300
 CONFIG = """
 [site]
 id = "studio"
@@ -25,7 +29,7 @@ window_h = 24
 event = "purchase"
 
 [events.plans_compared]
-properties = { plans = "texts", seats = "whole" }
+properties = { plans = "texts", seats = "whole", order = "text" }
 required = ["seats"]
 
 [questions.topic]
@@ -46,9 +50,11 @@ html = '<p>Call us</p><button data-usher-goal="book">Book</button>'
 
 
 def render(path: str, head: str = "") -> str:
-    """A page: the banner's slot, and below it four sections of one window's height each."""
-    sections = "".join(f'<section data-usher-section="{name}"><h2>{name}</h2></section>' for name in SECTIONS)
-    category = '<meta name="usher:category" content="case-study">' if path.startswith("/cases/") else ""
+    """A page: the banner's slot, and below it four sections of one window's height each. The names of `/cases/long`,
+    that of its category included, are too long."""
+    more = LONG if path == "/cases/long" else ""
+    sections = "".join(f'<section data-usher-section="{more}{name}"><h2>{name}</h2></section>' for name in SECTIONS)
+    category = f'<meta name="usher:category" content="{more}case-study">' if path.startswith("/cases/") else ""
     links = "".join(f'<a href="{to}">{to}</a> ' for to in LINKS)
     return (
         f'<!doctype html><html lang="en-GB"><head><meta charset="utf-8">{category}{head}<title>{path}</title>'
@@ -61,11 +67,13 @@ FILES = {
     "/studio.css": ("text/css", "body, h2 { margin: 0 } nav, div { height: 50px } section { height: 1000px }"),
     "/bought.js": ("text/javascript", 'usher.track("purchase", { value: 1, currency: "EUR" });'),
 }
+# What the documentation has a page say before the client's script has run.
+EARLY = (ROOT / "docs" / "events.md").read_text().partition("```html\n<script>")[2].partition("</script>")[0]
 
 
 class _Pages(BaseHTTPRequestHandler):
     """The studio's server. `/ahead/prerender/pricing` has the browser render `/pricing` ahead, and with `prefetch` only
-    fetch it; `/pricing/bought` tracks something as soon as it runs.
+    fetch it; `/pricing/bought` tracks something once the client's script has run, `/pricing/early` before.
     """
 
     protocol_version = "HTTP/1.1"
@@ -78,7 +86,7 @@ class _Pages(BaseHTTPRequestHandler):
         self.send_response(200)
         self.send_header("content-type", kind)
         self.send_header("content-length", str(len(body)))
-        if not path.startswith("/ahead/"):
+        if not path.startswith("/ahead/") and not path.endswith("/early"):  # these hold scripts themselves
             self.send_header("content-security-policy", POLICY)
         self.end_headers()
         self.wfile.write(body)
@@ -93,6 +101,8 @@ def _scripts(path: str) -> str:
         how, _, page = path.removeprefix("/ahead/").partition("/")
         rules = {how: [{"urls": [f"/{page}"], "eagerness": "immediate"}]}
         return f'<script type="speculationrules">{json.dumps(rules)}</script>'
+    if path.endswith("/early"):
+        return f'<script>{EARLY} usher.push(["prefer", "topic", "harbours"]);</script>'
     return '<script src="/bought.js" defer></script>' if path.endswith("/bought") else ""
 
 

@@ -1,27 +1,14 @@
-"""Nothing is lost silently and nothing counts twice: networks that fail, edges that refuse, pages that close, tabs."""
+"""Nothing is lost silently and nothing counts twice: networks that fail, queues that refuse, pages that close, tabs."""
 
 from __future__ import annotations
-
-from collections.abc import Mapping
 
 import pytest
 from playwright.sync_api import BrowserContext
 
-from tests.e2e.visits import Studio, batches, cut, faults, lose_answer, offline, visit
+from tests.e2e.visits import Studio, batches, cut, faults, hold, lose_answer, offline, visit
 from tests.e2e.world import eventually
-from tests.origin.proxy import Answer, Call, Forward, Rule
 
 pytestmark = pytest.mark.browser
-
-
-def refuse(status: int, headers: Mapping[str, str] | None = None) -> Rule:
-    """The rule of an edge that takes nothing."""
-
-    def rule(call: Call, forward: Forward) -> Answer:
-        del call, forward
-        return Answer(status=status, headers=tuple((headers or {}).items()))
-
-    return rule
 
 
 def test_a_page_that_is_closed_while_its_events_are_on_their_way(studio: Studio, window: BrowserContext) -> None:
@@ -90,24 +77,6 @@ def test_what_a_page_could_not_tell_the_next_one_does(studio: Studio, window: Br
     assert ids == [event["event_id"] for event in found if event["type"] == "purchase"]
 
 
-@pytest.mark.parametrize("status", [429, 500, 503])
-def test_what_the_edge_does_not_take_is_kept_for_as_long_as_it_says(
-    studio: Studio, window: BrowserContext, status: int
-) -> None:
-    tab = visit(studio, window)
-    tab.await_answers()
-    with batches(studio, refuse(status, {"retry-after": "2"})):
-        ids = tab.track(1)
-        eventually(lambda: tab.page.evaluate("localStorage.usher > 0"), "the answer")
-        assert [event["event_id"] for event in tab.kept()] == ids
-        assert 0 < tab.page.evaluate("localStorage.usher - Date.now()") <= 2000
-        ids += tab.track(2)
-        tab.go("/pricing")
-        assert studio.ids("purchase") == ids[:1], "something was sent within the pause"
-    tab.await_answers()
-    assert studio.ids("purchase") == [ids[0], *ids]
-
-
 def test_a_queue_that_fails_loses_nothing(studio: Studio, window: BrowserContext) -> None:
     with faults(studio, EVENTS_send={"error": "the queue is full"}, EVENTS_sendBatch={"error": "the queue is full"}):
         tab = visit(studio, window)
@@ -116,17 +85,6 @@ def test_a_queue_that_fails_loses_nothing(studio: Studio, window: BrowserContext
     tab.await_answers()
     [page] = studio.told(tab.view)
     assert page["type"] == "page_view"
-
-
-@pytest.mark.parametrize("status", [400, 401, 413])
-def test_what_the_edge_refuses_for_good_is_dropped(studio: Studio, window: BrowserContext, status: int) -> None:
-    tab = visit(studio, window)
-    tab.await_answers()
-    with batches(studio, refuse(status)):
-        tab.track(1)
-        tab.await_answers()
-    assert not tab.page.evaluate("'usher' in localStorage")
-    assert len(studio.sent("purchase")) == 1
 
 
 def test_two_tabs_at_once_neither_lose_nor_repeat(studio: Studio, window: BrowserContext) -> None:
@@ -148,7 +106,7 @@ def test_a_tab_that_stays_tells_what_another_could_not(studio: Studio, window: B
         tab.page.close()
         studio.wire.calls.clear()
     ids += other.track(2)
-    other.page.evaluate("() => { const now = Date.now; Date.now = () => now() + 6000; }")  # some seconds later
+    other.wait(6)
     ids += other.track(3)
     other.await_answers()
     assert studio.ids("purchase") == [ids[1], ids[0], ids[2]]
@@ -169,6 +127,23 @@ def test_more_than_a_browser_carries_for_a_page_that_is_left_goes_in_parts(
     assert max(sizes) < 65_536
     found = studio.told(tab.view, "custom", least=40)
     assert sorted(int(event["properties"]["seats"]) for event in found) == list(range(40))  # type: ignore[index]
+
+
+def test_the_last_batch_of_a_page_goes_out_beside_the_one_on_its_way(studio: Studio, window: BrowserContext) -> None:
+    """Browsers carry 64 KB of bytes for pages that are left, all that is on its way taken together."""
+    tab = visit(studio, window)
+    tab.await_answers()
+    studio.wire.calls.clear()
+    with hold(studio):
+        tab.page.evaluate("""() => { for (let i = 0; i < 40; i++)
+            usher.track("plans_compared", { seats: i, plans: Array(9).fill("好".repeat(200)) }); }""")
+        eventually(lambda: studio.wire.calls, "the first batch")
+        tab.page.close()
+        eventually(lambda: studio.wire.calls[1:], "the last batch")
+    sizes = [len(call.body) for call in studio.wire.calls]
+    assert len(sizes) == 2
+    assert 50_000 < sum(sizes) < 65_536
+    assert len({event["event_id"] for event in studio.sent()}) == len(studio.sent())
 
 
 def test_a_hundred_events_are_kept_and_the_oldest_go_first(studio: Studio, window: BrowserContext) -> None:
@@ -209,7 +184,7 @@ def test_an_event_too_large_is_refused_with_a_word_to_who_tracks_it(studio: Stud
     problem = tab.page.evaluate(
         "() => usher.track('plans_compared', { plans: ['x'.repeat(2e4)] }).catch((error) => error.message)"
     )
-    assert problem == "usher: the event is too large"
+    assert problem == "usher: shorten the event"
 
 
 def test_a_browser_without_keepalive_sends_a_beacon(studio: Studio, window: BrowserContext) -> None:
@@ -221,3 +196,26 @@ def test_a_browser_without_keepalive_sends_a_beacon(studio: Studio, window: Brow
     tab.stay(2)
     tab.go("/imprint")
     assert [event["engaged_ms"] for event in studio.told(view, "engagement")] == [2000]
+
+
+def test_what_a_browser_refuses_to_carry_as_a_beacon_is_sent_once_the_page_is_back(
+    studio: Studio, window: BrowserContext
+) -> None:
+    tab = visit(studio, window, "/imprint")
+    tab.page.add_init_script("delete Request.prototype.keepalive")
+    tab.go("/pricing")
+    tab.await_answers()
+    with hold(studio):
+        # What the page itself sends takes up all that the browser carries.
+        tab.page.evaluate("""() => {
+            window.own = fetch("/_usher/events", { method: "POST", keepalive: true, body: " ".repeat(65500) }); }""")
+        eventually(lambda: [call for call in studio.wire.calls if len(call.body) == 65_500], "the page's own request")
+        studio.wire.calls.clear()
+        ids = tab.track(1)
+        visit(studio, window, "/imprint").front()
+        assert studio.bodies() == []
+        assert ids[0] in {event["event_id"] for event in tab.kept()}
+    tab.front()
+    tab.page.evaluate("own.then((response) => response.text())")
+    ids += tab.track(2)
+    assert sorted(str(event["event_id"]) for event in studio.told(tab.view, "purchase", least=2)) == ids

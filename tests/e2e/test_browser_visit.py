@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Literal
+
 import pytest
 from playwright.sync_api import BrowserContext
 
 from scripts.runtime.edge import LOCAL_IDENTIFY_KEYS
 from shared.identity import sign_user
 from shared.signing import read_keys
-from tests.e2e.studio import POLICY, SECTIONS
+from tests.e2e.studio import EARLY, LONG, POLICY, SECTIONS
 from tests.e2e.visits import Studio, left, visit
 from tests.e2e.world import read_lines
 
@@ -143,6 +145,68 @@ def test_a_goal_is_told_with_its_touchpoint_where_it_lies_in_one(studio: Studio,
     tab.page.evaluate("usher.track('goal', { name: 'book', touchpoint: 'banner' })")
     goals = studio.told(tab.view, "goal", least=2)
     assert sorted(str(goal.get("touchpoint") or "") for goal in goals) == ["", "banner"]
+
+
+@pytest.mark.parametrize("button", ["left", "middle"])
+def test_a_link_that_is_a_goal_is_one_with_the_middle_button_too(
+    studio: Studio, window: BrowserContext, button: Literal["left", "middle"]
+) -> None:
+    tab = visit(studio, window)
+    link = '<p><a href="/imprint" target="_blank" data-usher-goal="book"><b id="deep">x</b></a></p>'
+    tab.page.evaluate("(link) => document.body.insertAdjacentHTML('afterbegin', link)", link)
+    tab.page.locator("#deep").click(button="right")
+    tab.page.locator('[data-usher="banner"] [data-usher-goal]').click(button="middle")  # no link
+    with window.expect_page():
+        tab.page.locator("#deep").click(button=button)
+    [goal] = studio.told(tab.view, "goal")
+    assert goal["name"] == "book"
+    tab.await_answers()
+    assert len(studio.sent("goal")) == 1
+
+
+def test_an_event_of_the_sites_own_has_the_id_and_touchpoint_that_it_is_given(
+    studio: Studio, window: BrowserContext
+) -> None:
+    tab = visit(studio, window, "/pricing")
+    given = {"event_id": "compared-7", "touchpoint": "banner", "order": "7", "seats": 3}
+    tab.page.evaluate("(given) => usher.track('plans_compared', given)", given)
+    tab.page.evaluate("usher.track('book', null)")
+    found = {str(event["name"]): event for event in studio.told(tab.view, "custom", least=2)}
+    compared = found["plans_compared"]
+    assert (compared["event_id"], compared["touchpoint"]) == ("compared-7", "banner")
+    assert compared["properties"] == {"order": "7", "seats": 3}
+    assert found["book"]["properties"] == {}
+    tab.go("/imprint")
+    tab.go("/pricing")
+    tab.page.evaluate("(given) => usher.track('plans_compared', given)", given)
+    tab.await_answers()
+    assert studio.ids("custom").count("compared-7") == 2
+    assert len(studio.stored(lambda event: event["event_id"] == "compared-7")) == 1, "it counts once"
+
+
+def test_what_a_page_says_before_the_script_has_run_is_told_too(studio: Studio, window: BrowserContext) -> None:
+    tab = visit(studio, window, "/pricing/early")
+    told = studio.told(tab.view, "page_view", "purchase", "preference", least=3)
+    assert sorted(str(event["type"]) for event in told) == ["page_view", "preference", "purchase"]
+    assert [event["event_id"] for event in told if event["type"] == "purchase"] == ["order-4711"]
+    assert "usher-said=topic:harbours" in tab.page.evaluate("document.cookie")
+    tab.await_answers()
+    tab.page.evaluate(EARLY)
+    tab.page.evaluate("usher.push(['trak', 'purchase']).catch(() => {})")
+    [more] = tab.track(2)
+    tab.await_answers()
+    assert studio.ids("purchase") == ["order-4711", "order-4711", more]
+
+
+def test_names_that_are_too_long_are_cut_between_characters(studio: Studio, window: BrowserContext) -> None:
+    tab = visit(studio, window, "/cases/long")
+    tab.settle()
+    tab.stay(2)
+    view = tab.view
+    tab.go("/imprint")
+    page, engagement = (studio.told(view, name)[0] for name in ("page_view", "engagement"))
+    assert page["category"] == LONG[:200]
+    assert engagement["sections"] == [LONG[:100]]
 
 
 def test_a_strict_policy_lets_the_script_run_and_send(studio: Studio, window: BrowserContext) -> None:

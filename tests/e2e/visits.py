@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import groupby
 
 from playwright.sync_api import BrowserContext, Page
 
-from tests.e2e.world import JsonEvent, World, eventually
+from tests.e2e.world import PATIENCE_S, JsonEvent, World, eventually
 from tests.origin.proxy import Answer, Call, Forward, Proxy, Rule, pass_on
 
 # Seconds pass when a test says so: the script's tick is caught, and called by hand.
 _CATCH_TICKS = "window.setInterval = (tick) => { (window.ticks ??= []).push(tick); return 0; };"
 # Layout has been done, what observes it has been called, and so have the tasks that came of it.
 _SETTLE = "() => new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(() => setTimeout(done))))"
-_KEPT = "Object.keys(localStorage).filter((key) => key.startsWith('usher!')).sort().map((key) => localStorage[key])"
+_KEPT = "Object.keys(localStorage).filter((key) => /^usher\\d*!/.test(key)).sort().map((key) => localStorage[key])"
+_CLOCK = "{ const now = Date.now; Date.now = () => now() + %d; }"
 
 
 @dataclass(slots=True)
@@ -29,8 +31,12 @@ class Studio:
 
     def sent(self, *types: str) -> list[JsonEvent]:
         """The events of these types (any, where none is named) that browsers have sent, in the order they came."""
-        bodies = [json.loads(call.body) for call in self.wire.calls if _is_batch(call)]
-        return [event for body in bodies for event in body["events"] if not types or event["type"] in types]
+        batches: list[list[JsonEvent]] = [body["events"] for body in self.bodies()]  # type: ignore[misc]
+        return [event for events in batches for event in events if not types or event["type"] in types]
+
+    def bodies(self) -> list[dict[str, object]]:
+        """The batches that browsers have sent, in the order they came."""
+        return [json.loads(call.body) for call in self.wire.calls if _is_batch(call)]
 
     def asked(self, path: str) -> list[str]:
         """What browsers have asked that page for, in the order they came: its `Sec-Purpose`, empty for a visit."""
@@ -112,10 +118,22 @@ class Visit:
         """Let that many seconds pass on the page."""
         self.page.evaluate("(count) => { while (count--) for (const tick of ticks) tick(); }", seconds)
 
+    def wait(self, seconds: int) -> None:
+        """Put the clock forward on this page and those that follow in the tab; no timer runs out by that."""
+        clock = _CLOCK % (seconds * 1000)
+        self.page.evaluate(clock)
+        self.page.add_init_script(clock)
+
+    def paused_ms(self) -> int:
+        """Wait until the tab's script has been told not to send for a while; returns how long from now on."""
+        return eventually(lambda: max(0, int(self.page.evaluate("localStorage.usher - Date.now() || 0"))), "a pause")
+
     def front(self) -> None:
-        """Bring the tab to the front; the others are hidden then."""
+        """Bring the tab to the front; the others are hidden then, and have done what they do as they are left."""
         self.page.bring_to_front()
         self.page.wait_for_function("!document.hidden && document.hasFocus()")
+        others = [page for page in self.page.context.pages if page != self.page]
+        eventually(lambda: all(page.evaluate("document.hidden") for page in others), "the other tabs to be hidden")
 
     def track(self, *values: int) -> list[str]:
         """Track purchases of these values, in one go; returns their ids."""
@@ -170,6 +188,32 @@ def batches(studio: Studio, rule: Rule) -> Iterator[None]:
         yield
     finally:
         studio.wire.rule = pass_on
+
+
+@contextmanager
+def hold(studio: Studio) -> Iterator[None]:
+    """Have batches of events arrive, and hold them up on the way to the edge until the block ends."""
+    is_over = threading.Event()
+
+    def wait(call: Call, forward: Forward) -> Answer:
+        is_over.wait(PATIENCE_S)
+        return forward(call)
+
+    with batches(studio, wait):
+        try:
+            yield
+        finally:
+            is_over.set()
+
+
+def give(status: int, headers: Mapping[str, str] | None = None, body: bytes = b"") -> Rule:
+    """The rule of a wire on which somebody else answers; nothing reaches the edge."""
+
+    def rule(call: Call, forward: Forward) -> Answer:
+        del call, forward
+        return Answer(status=status, headers=tuple((headers or {}).items()), body=body)
+
+    return rule
 
 
 def cut(call: Call, forward: Forward) -> Answer | None:

@@ -10,7 +10,7 @@ from shared.signing import read_keys, sign
 from shared.snapshot import Snapshot
 from tests.asking import place, publish_hero
 from worker.admission import ALLOWANCES, HEADERS, Sender, admit, cors_headers, too_large
-from worker.answers import Answer
+from worker.answers import DONE, Answer
 from worker.asked import AskedPage
 from worker.cookies import COOKIE as NAME
 from worker.visitor import PURPOSE, Visitor, write_visitor
@@ -44,6 +44,13 @@ def refused(site: Snapshot | None = SITE, /, **headers: str) -> tuple[int, objec
     assert isinstance(answer, Answer)
     assert answer.body is None or answer.body["remedy"]
     return answer.status, None if answer.body is None else answer.body["error"]
+
+
+def is_done(site: Snapshot | None = SITE, /, **headers: str) -> bool:
+    """Whether the sender is told that the batch is done with."""
+    answer = admitted(site, **headers)
+    assert isinstance(answer, Answer)
+    return DONE in answer.headers
 
 
 def test_a_browser_is_known_by_its_cookie_and_limited_by_visitor_and_address() -> None:
@@ -111,12 +118,13 @@ def test_a_browser_without_a_valid_cookie_is_refused_and_a_cookie_that_is_not_be
     assert refused(**{**BROWSER, "cookie": cookie}) == (401, "no_visitor")
     answer = admitted(**{**BROWSER, "cookie": cookie})
     assert isinstance(answer, Answer)
-    assert answer.problem == problem
+    assert (answer.problem, answer.headers) == (problem, ()), "the next page brings a cookie: the events may come again"
 
 
 @pytest.mark.parametrize(("site", "status"), [(SITE, 204), (None, 204)])
 def test_events_under_global_privacy_control_are_forgotten(site: Snapshot | None, status: int) -> None:
     assert refused(site, **{**BROWSER, "sec_gpc": "1"}) == (status, None)
+    assert is_done(site, **{**BROWSER, "sec_gpc": "1"})
 
 
 def test_events_of_whom_nobody_may_tell_apart_are_forgotten_but_for_those_of_servers() -> None:
@@ -154,6 +162,7 @@ def test_pages_of_this_host_and_of_named_origins_may_send(origin: str, sender: d
 def test_pages_of_foreign_origins_are_refused_and_get_no_permission(origin: str, sender: dict[str, str]) -> None:
     headers = {**sender, "origin": origin}
     assert refused(**headers) == (403, "origin")
+    assert not is_done(**headers)
     assert cors_headers(asked(**headers), SITE) == (("vary", "Origin"),)
 
 
@@ -170,7 +179,7 @@ def test_a_named_origin_may_send_with_cookies_and_read_the_answer() -> None:
         "vary": "Origin",
         "access-control-allow-origin": FRIEND,
         "access-control-allow-credentials": "true",
-        "access-control-expose-headers": "Retry-After",
+        "access-control-expose-headers": "Retry-After, Usher",
     }
     assert cors_headers(asked(origin=FRIEND), None) == (("vary", "Origin"),)
 
@@ -216,13 +225,15 @@ def test_a_request_of_the_usual_headers_is_read(content_type: str, encoding: str
 
 
 @pytest.mark.parametrize("kind", ["", "text/html", "application/x-www-form-urlencoded", "multipart/form-data"])
-def test_another_content_type_is_refused(kind: str) -> None:
+def test_another_content_type_is_refused_for_good(kind: str) -> None:
     assert refused(**{**BROWSER, "content_type": kind}) == (415, "content_type")
+    assert is_done(**{**BROWSER, "content_type": kind})
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "br", "identity, gzip"])
-def test_a_compressed_body_is_refused(encoding: str) -> None:
+def test_a_compressed_body_is_refused_for_good(encoding: str) -> None:
     assert refused(**{**BROWSER, "content_encoding": encoding}) == (415, "content_encoding")
+    assert is_done(**{**BROWSER, "content_encoding": encoding})
 
 
 @pytest.mark.parametrize(("sender", "source"), [(BROWSER, "browser"), (SERVER, "server")])
@@ -230,6 +241,7 @@ def test_a_body_that_says_it_is_too_large_is_refused_unread(sender: dict[str, st
     allowance = ALLOWANCES[source]
     for length in (str(allowance.bytes + 1), "9" * 300):
         assert admitted(**{**sender, "content_length": length}) == too_large(allowance).to_answer()
+    assert DONE in too_large(allowance).to_answer().headers
     assert too_large(allowance).remedy == f"send at most {allowance.bytes} bytes a request"
 
 

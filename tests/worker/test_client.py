@@ -10,6 +10,7 @@ import pytest
 from scripts import minify
 from shared.events import BROWSER, EVENT_TYPES
 from worker import client, intake
+from worker.answers import DONE
 from worker.cookies import MOST_PREFERENCES, PREFERENCES_COOKIE
 
 SOURCE = minify.SOURCE.read_text(encoding="utf-8")
@@ -26,6 +27,7 @@ def test_the_script_is_at_most_2_kb() -> None:
 def test_the_script_reports_to_the_intake() -> None:
     posted = set(re.findall(r'"(/_usher/[^"]*)"', client.SCRIPT))
     assert posted == {intake.PATH}
+    assert f'.get("{DONE[0]}")' in client.SCRIPT
 
 
 def test_every_event_of_the_script_is_one_that_browsers_may_send() -> None:

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 
-from shared.events import BROWSER, SERVER, Given, Plan
+from shared.events import BROWSER, SCHEMA, SERVER, Given, Plan
 from tests.asking import place, publish_hero
 from worker.admission import ALLOWANCES, Allowance, Sender
-from worker.answers import Refusal
-from worker.intake import CUT_SHORT, NOT_JSON, Batch, know, read_batch, refuse_body
+from worker.answers import DONE, Refusal
+from worker.intake import CUT_SHORT, NEWER_SCHEMA, NOT_JSON, Batch, know, read_batch, refuse_body
 from worker.settings import read_settings
 from worker.storage import MAX_QUARANTINED_CHARACTERS
 
@@ -50,7 +50,7 @@ def test_good_events_are_accepted_with_what_the_edge_knows_of_their_sender() -> 
     ]
     assert {each["source"] for each in batch.accepted} == {"browser"}
     answer = batch.to_answer()
-    assert (answer.status, answer.body) == (202, {"accepted": 2, "quarantined": []})
+    assert (answer.status, answer.body, answer.headers) == (202, {"accepted": 2, "quarantined": []}, (DONE,))
 
 
 def test_a_bad_event_goes_to_quarantine_and_the_good_ones_beside_it_are_kept() -> None:
@@ -162,6 +162,7 @@ def test_a_user_is_stored_as_the_hash_alone() -> None:
 def test_a_body_that_is_no_json_is_refused(body: str) -> None:
     assert read(body) == NOT_JSON
     assert (NOT_JSON.status, NOT_JSON.code) == (400, "not_json")
+    assert NOT_JSON.to_answer().headers == (DONE,)
 
 
 @pytest.mark.parametrize(
@@ -176,11 +177,29 @@ def test_a_body_that_is_no_json_is_refused(body: str) -> None:
         ('{"sent_ms":1e9,"events":[]}', f"sent_ms: expected a whole number from 0 to {1 << 53}, got 1000000000.0"),
         ('{"sent_ms":1}', "events: missing; expected a list"),
         ('{"sent_ms":1,"events":{}}', "events: expected a list, got an object"),
+        ('{"schema":"3"}', f"schema: expected a whole number from 1 to {1 << 53}, got the text '3'"),
+        ('{"schema":0}', f"schema: expected a whole number from 1 to {1 << 53}, got 0"),
     ],
 )
 def test_a_json_that_is_no_batch_is_refused_with_what_is_wrong(body: str, problem: str) -> None:
     remedy = f'send {{"sent_ms": …, "events": […]}}; {problem}'
-    assert read(body) == Refusal(status=400, code="not_a_batch", remedy=remedy)
+    assert read(body) == Refusal(status=400, code="not_a_batch", remedy=remedy, is_final=True)
+
+
+@pytest.mark.parametrize("schema", [{}, {"schema": None}, {"schema": 1}, {"schema": SCHEMA}])
+def test_a_batch_of_this_schema_or_an_older_one_is_read(schema: dict[str, object]) -> None:
+    batch = read(json.dumps({**schema, "sent_ms": NOW_MS, "events": [CLICK]}))
+    assert isinstance(batch, Batch)
+    assert len(batch.accepted) == 1
+
+
+@pytest.mark.parametrize(
+    "more", [{"sent_ms": NOW_MS, "events": [CLICK, {"type": "of tomorrow"}]}, {"sent": "otherwise"}]
+)
+def test_a_batch_of_a_newer_schema_is_put_off_unread(more: dict[str, object]) -> None:
+    assert read(json.dumps({"schema": SCHEMA + 1, **more})) == NEWER_SCHEMA
+    assert NEWER_SCHEMA.status == 503
+    assert NEWER_SCHEMA.to_answer().headers == (("retry-after", "60"),)
 
 
 @pytest.mark.parametrize("source", [BROWSER, SERVER])
@@ -192,6 +211,7 @@ def test_a_batch_holds_so_many_events_as_its_sender_is_allowed(source: str, beyo
     if isinstance(result, Refusal):
         assert (result.status, result.code) == (413, "too_many_events")
         assert result.remedy == f"send at most {allowance.events} events a request"
+        assert DONE in result.to_answer().headers
 
 
 @pytest.mark.parametrize("depth", [10, 400, 900, 980, 990, 1_000, 5_000])
