@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 WORD: Final = r"^[A-Za-z0-9_-]+$"
 PROPERTY: Final = r"^[A-Za-z_][A-Za-z0-9_]*$"
+# What the client's script takes out of the properties: fields of the event itself.
+LIFTED: Final = ("event_id", "touchpoint")
 
 PropertyType = Literal["text", "number", "whole", "flag", "texts"]
 GoalEvent = Literal[
@@ -113,6 +115,8 @@ def _find_property_problems(place: Place, event: Mapping[str, Any]) -> Iterator[
     for key in known:
         if is_sensitive(key):
             yield Problem((*place, "properties", key), "is on the sensitive list; do without it, and remove it")
+        if key in LIFTED:
+            yield Problem((*place, "properties", key), "is a field of every event; send it all the same, and remove it")
     if len(known) > MOST_PROPERTIES:
         text = f"names {len(known)} properties; keep the {MOST_PROPERTIES} that matter most"
         yield Problem((*place, "properties"), text)

@@ -111,6 +111,13 @@ def test_all_that_is_wrong_with_events_is_reported_at_once_in_the_order_of_the_f
     ]
 
 
+@pytest.mark.parametrize("name", ["event_id", "touchpoint"])
+def test_what_the_script_takes_out_of_the_properties_is_not_planned(tmp_path: Path, name: str) -> None:
+    assert problems_of(tmp_path, f'{SITE}{HERO}[events.quiz]\nproperties = {{ {name} = "text", a = "text" }}') == [
+        f"events.quiz.properties.{name}: is a field of every event; send it all the same, and remove it"
+    ]
+
+
 def test_an_event_has_thirty_properties_at_most(tmp_path: Path) -> None:
     listed = ", ".join(f'p{i} = "text"' for i in range(31))
     assert problems_of(tmp_path, f"{SITE}{HERO}[events.quiz]\nproperties = {{ {listed} }}") == [
