@@ -1,6 +1,6 @@
 // The local edge: the Worker of wrangler.toml in workerd, with KV, queue, bucket and cron in Miniflare.
 //
-// Usage: node edge.mjs '{"port": 0, "modules": "build/edge", "state": null, ...}'
+// Usage: node edge.mjs '{"port": 0, "modules": "FOLDER", "state": null, ...}'
 // Prints one JSON line when it is ready, and stops when its standard input ends.
 import fs from "node:fs";
 import path from "node:path";
@@ -47,7 +47,7 @@ function readModules(folder) {
 
 const wrangler = readWrangler(path.join(root, "wrangler.toml"));
 const options = wrangler.workerOptions;
-const folder = path.resolve(root, settings.modules ?? "build/edge");
+const folder = path.resolve(root, settings.modules);
 const [bucket] = Object.keys(options.r2Buckets);
 const [queue, dead] = Object.keys(options.queueConsumers);
 

@@ -12,6 +12,7 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
 from scripts.stage import stage
 
@@ -70,9 +71,16 @@ def run_edge(
     those of wrangler.toml; `options` go to edge.mjs as they are (`ratelimits` replaces those of wrangler.toml, `{}` is
     none). Raises EdgeError when it does not start.
     """
-    folder = ROOT / "build" / "edge"
-    if not (options or {}).get("modules"):
-        stage(folder)
+    with TemporaryDirectory(prefix="usher-edge-") as name:  # of its own: several may run at once
+        modules = str((options or {}).get("modules") or name)
+        if modules == name:
+            stage(Path(name))
+        with _run(port, state, variables or {}, {**(options or {}), "modules": modules}) as edge:
+            yield edge
+
+
+@contextmanager
+def _run(port: int, state: Path | None, variables: Mapping[str, str], options: Mapping[str, object]) -> Iterator[Edge]:
     settings = {
         "port": port,
         "state": str(state) if state is not None else None,
@@ -81,10 +89,10 @@ def run_edge(
             "USHER_USER_KEY": LOCAL_USER_KEY,
             "USHER_IDENTIFY_KEYS": LOCAL_IDENTIFY_KEYS,
             "USHER_SERVER_TOKENS": LOCAL_SERVER_TOKENS,
-            **(variables or {}),
+            **variables,
         },
         "s3": S3_CREDENTIALS,
-        **(options or {}),
+        **options,
     }
     node = Path(sys.executable).parent / "node"
     process = subprocess.Popen(

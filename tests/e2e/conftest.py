@@ -49,9 +49,9 @@ def shop(tmp_path_factory: pytest.TempPathFactory, demo_config: Config) -> Itera
 
 
 @pytest.fixture(scope="session")
-def modules_under_test() -> Path:
+def modules_under_test(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The staged Worker with the entry of the tests on top: faults, and checks inside workerd."""
-    folder = ROOT / "build" / "edge-under-test"
+    folder = tmp_path_factory.mktemp("edge") / "under-test"
     stage(folder)
     shutil.copyfile(ROOT / "worker" / "entry.py", folder / "worker" / "entry.py")
     shutil.copyfile(ROOT / "tests" / "e2e" / "runtime" / "entry.py", folder / "entry.py")
