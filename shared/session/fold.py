@@ -2,7 +2,8 @@
 
 Each thing counts once. A page view is remembered for a while with what was folded of it, so what a browser reports of
 it again, perhaps with more, adds only the difference; the reports of several tabs may come in any order. A page that
-was fetched ahead of its time counts from its first report on, since only a page that is shown sends one.
+was fetched ahead of its time counts from its first report on, since only a page that is shown sends one; before, it
+takes no place from what was seen.
 
     event       in its visit                                     once its visit is over
     --------    ---------------------------------------------    ------------------------------------------
@@ -32,6 +33,7 @@ from shared.session.views import (
     append_view,
     end_visit,
     find_view,
+    forget_letter,
     read_view,
     replace_view,
 )
@@ -141,26 +143,34 @@ def _begin_visit(session: Session, viewed: Viewed) -> None:
 def _view(session: Session, viewed: Viewed) -> None:
     session.seen_ms = max(session.seen_ms, viewed.at_ms)
     category = viewed.category
-    if category:
-        _visit_category(session, category)
+    letter = _visit_category(session, category, is_shown=viewed.is_shown) if category else NO_CATEGORY
     weight = _count_view(session, category) if viewed.is_shown else 0
-    letter = session.categories[category][0] if category else NO_CATEGORY
     session.remembered = append_view(session.remembered, viewed.page_view, View(letter, 0, 0, weight, False))
 
 
-def _visit_category(session: Session, category: str) -> None:
-    """Put a category behind the others. Where there are too many, the one that was not visited for longest goes, and
-    the visit's sequence up to its last page in it."""
+def _visit_category(session: Session, category: str, *, is_shown: bool) -> str:
+    """Put a category behind the others, where its page is shown; returns its letter.
+
+    Where there are too many, one goes of which no page was ever shown, or else the one that was not visited for longest
+    (longer ago than the sequence goes back); a page that is only fetched ahead then stays without a category.
+    """
     categories = dict(session.categories)
-    known = categories.pop(category, None)
+    known = categories.get(category)
+    if known is not None and not is_shown:
+        return known[0]
     if known is None:
         letter = LETTERS[len(categories) % MOST_CATEGORIES]
         if len(categories) == MOST_CATEGORIES:
-            letter = categories.pop(next(iter(categories)))[0]
-            session.recent = session.recent.rpartition(letter)[2]
+            leaving = next((name for name, counts in categories.items() if not any(counts[1:])), None)
+            if leaving is None and not is_shown:
+                return NO_CATEGORY
+            letter = categories.pop(leaving or next(iter(categories)))[0]
+            session.remembered = forget_letter(session.remembered, letter)
         known = (letter, 0, 0, 0, 0, 0)
+    categories.pop(category, None)
     categories[category] = known
     session.categories = categories
+    return known[0]
 
 
 def _count_view(session: Session, category: str) -> int:
@@ -199,6 +209,8 @@ def _leave(session: Session, left: Left) -> None:
             _add_earlier(session, category, is_new, is_read)
     else:
         if is_new:
+            if category:
+                _visit_category(session, category, is_shown=True)
             weight = _count_view(session, category)
         session.engaged_s = _most(session.engaged_s + more_s)
         session.depth = max(session.depth, deepest)

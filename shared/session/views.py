@@ -14,6 +14,8 @@ NO_CATEGORY: Final = "-"
 WIDTH: Final = 13
 _DIGEST: Final = 6
 _EARLIER: Final = 5
+# The marks of views that were only fetched ahead of their time.
+_UNSEEN: Final = "05"
 
 
 class View(NamedTuple):
@@ -53,16 +55,30 @@ def replace_view(remembered: str, at: int, view: View) -> str:
 
 
 def append_view(remembered: str, page_view: str, view: View) -> str:
-    """The views and a new one; the oldest goes where there are eight."""
-    kept = remembered[WIDTH:] if len(remembered) == MOST_REMEMBERED * WIDTH else remembered
+    """The views and a new one. Where there are eight, the oldest goes of those that were only fetched ahead of their
+    time, or else the oldest: many a link is fetched ahead of a page that is still being read."""
+    kept = remembered
+    if len(remembered) == MOST_REMEMBERED * WIDTH:
+        unseen = next((at for at, mark in enumerate(remembered[WIDTH - 1 :: WIDTH]) if mark in _UNSEEN), 0) * WIDTH
+        kept = remembered[:unseen] + remembered[unseen + WIDTH :]
     return kept + _digest(page_view) + _write(view)
+
+
+def forget_letter(remembered: str, letter: str) -> str:
+    """The views when a letter no longer stands for their category."""
+    if letter not in remembered[_DIGEST::WIDTH]:
+        return remembered
+    views = [remembered[i : i + WIDTH] for i in range(0, len(remembered), WIDTH)]
+    return "".join(
+        [each if each[_DIGEST] != letter else each[:_DIGEST] + NO_CATEGORY + each[_DIGEST + 1 :] for each in views]
+    )
 
 
 def end_visit(remembered: str) -> str:
     """The views when their visit is over; what a shown one counted as interest does not matter any more."""
     if not remembered:
         return ""
-    marks = ["5" if mark in "05" else "6" for mark in remembered[WIDTH - 1 :: WIDTH]]
+    marks = ["5" if mark in _UNSEEN else "6" for mark in remembered[WIDTH - 1 :: WIDTH]]
     return "".join([remembered[i * WIDTH : (i + 1) * WIDTH - 1] + mark for i, mark in enumerate(marks)])
 
 

@@ -265,15 +265,53 @@ def test_a_thirteenth_category_takes_the_place_of_the_one_not_visited_for_longes
     assert read(session, "categories", "c0") == 2
 
 
-def test_what_the_sequence_holds_of_a_category_goes_with_it() -> None:
-    # Pages fetched ahead take the places of twelve categories, while the sequence still holds the first.
-    session = folded(view(0, "first"), view(1, "second"), view(2, "first"), view(3, "second"))
-    for i in range(MOST_CATEGORIES - 1):
-        session = fold(session, view(4 + i, f"ahead-{i}", 300_000, is_shown=False))
-    assert "first" not in session.categories
-    assert read(session, "recent_categories") == ["second"]
-    session = fold(session, view(30, "ahead-11", 300_000, is_shown=False))
-    assert read(session, "recent_categories") == []
+def ahead(number: int, category: str = "") -> Viewed:
+    """A page fetched ahead of its time, all in the same minute."""
+    return view(number, category, 300_000, is_shown=False)
+
+
+def test_pages_fetched_ahead_take_no_place_from_categories_that_were_visited() -> None:
+    visited = [f"c{i}" for i in range(MOST_CATEGORIES)]
+    session = folded(*[view(i, name) for i, name in enumerate(visited)])
+    for i in range(20):
+        session = fold(session, ahead(30 + i, f"ahead-{i}"))
+    assert list(session.categories) == visited
+    shown = fold(session, left(49, 0, 7))
+    assert (shown.views, shown.engaged_s, list(shown.categories)) == (MOST_CATEGORIES + 1, 7, visited)
+    later = folded(view(0, "kept"), left(0, 95, 40), *[ahead(1 + i, f"ahead-{i}") for i in range(40)])
+    later = fold(later, view(60, "new", 3 * DAY_MS))
+    assert read(later, "earlier", "read") == {"kept": 1}
+    assert read(later, "categories") == {"new": 1}
+
+
+def test_a_category_that_was_only_fetched_ahead_goes_first_and_its_page_is_then_without_one() -> None:
+    session = folded(view(0, "first"), *[ahead(i, f"ahead-{i}") for i in range(5, 4 + MOST_CATEGORIES)])
+    session = fold(fold(session, ahead(16, "ahead-5")), view(20, "second"))
+    assert list(session.categories) == ["first", *[f"ahead-{i}" for i in range(6, 4 + MOST_CATEGORIES)], "second"]
+    assert session.categories["second"][0] == "b"
+    shown = fold(session, left(16, 95, 3))
+    assert (read(shown, "categories"), read(shown, "read")) == ({"first": 1, "second": 1}, {})
+    assert (shown.views, shown.pages_read) == (3, 1)
+
+
+def test_a_category_that_was_fetched_ahead_is_the_last_one_visited_once_it_is_shown() -> None:
+    session = folded(view(0, "a"), ahead(1, "b"), view(2, "c"), ahead(3, "a"))
+    assert list(session.categories) == ["a", "b", "c"]
+    assert list(fold(session, left(1, 0, 1)).categories) == ["a", "c", "b"]
+    assert list(fold(session, left(3, 0, 1)).categories) == ["b", "c", "a"]
+
+
+def test_pages_fetched_ahead_do_not_push_out_the_page_that_is_being_read() -> None:
+    session = folded(view(0, "a"), view(1, "b"), *[ahead(2 + i) for i in range(3 * MOST_REMEMBERED)])
+    session = fold(session, left(1, 95, 120))
+    assert (session.engaged_s, session.pages_read, read(session, "read")) == (120, 1, {"b": 1})
+    assert remembers(session, "view-000000")
+    newest = 1 + 3 * MOST_REMEMBERED
+    assert [remembers(session, f"view-{number:06}") for number in (2, newest)] == [False, True]
+    over = fold(session, view(60, "c", DAY_MS))
+    for i in range(2 * MOST_REMEMBERED):
+        over = fold(over, view(70 + i, "c", DAY_MS, is_shown=False))
+    assert remembers(over, "view-000001")
 
 
 def test_counts_end_before_they_outgrow_the_cookie() -> None:

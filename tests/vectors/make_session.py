@@ -83,6 +83,9 @@ class Visits:
     referral: str = ""
     preferences: dict[str, str] = field(default_factory=dict)
     sequence: list[str] = field(default_factory=list)
+    # The categories that are known, the one visited last at the end, and the pages that are remembered.
+    known: list[str] = field(default_factory=list)
+    last: list[Page] = field(default_factory=list)
 
     def shown(self, visit: int) -> list[Page]:
         return [page for page in self.pages if page.visit == visit and page.place]
@@ -92,10 +95,34 @@ class Visits:
         if page.visit == self.visit and page.category:
             self.sequence.append(page.category)
 
-    def known(self) -> list[str]:
-        """The twelve categories that were asked for last, the latest at the end."""
-        asked = [page.category for page in self.pages if page.category]
-        return list(dict.fromkeys(reversed(asked)))[:12][::-1]
+    def visit_category(self, category: str, is_shown: bool) -> str:
+        """Know a category, twelve at most; returns it, or nothing where there is no place for it."""
+        if category in self.known:
+            if is_shown:
+                self.known.sort(key=lambda name: name == category)
+            return category
+        if len(self.known) == 12:
+            seen = {page.category for page in self.pages if page.place}
+            leaving = [*(name for name in self.known if name not in seen), *(self.known[:1] if is_shown else [])]
+            if not leaving:
+                return ""
+            self.forget(leaving[0])
+        self.known.append(category)
+        return category
+
+    def forget(self, category: str) -> None:
+        self.known.remove(category)
+        for page in self.pages:
+            if page.category == category:
+                page.category = ""
+        if category in self.sequence:
+            del self.sequence[: len(self.sequence) - self.sequence[::-1].index(category)]
+
+    def remember(self, page: Page) -> None:
+        """Eight pages: what nobody saw goes first."""
+        if len(self.last) == 8:
+            self.last.remove(next((each for each in self.last if not each.place), self.last[0]))
+        self.last.append(page)
 
 
 def counted(events: list[list[object]]) -> dict[str, object]:
@@ -113,25 +140,20 @@ def view(visits: Visits, at_ms: int, name: str, category: str, referral: str, is
         visits.away_days = days + (0 if visits.shown(visits.visit) else visits.away_days)
         visits.visit += 1
         visits.started_ms, visits.referral, visits.sequence = at_ms, referral, []
-    visits.seen_ms = at_ms
-    before = visits.known()
-    page = Page(name, category, visits.visit, 0)
+    visits.seen_ms = max(visits.seen_ms, at_ms)
+    page = Page(name, category and visits.visit_category(category, is_shown), visits.visit, 0)
     visits.pages.append(page)
-    for gone in set(before) - set(visits.known()):  # one at most
-        for each in visits.pages:
-            if each.category == gone:
-                each.category = ""
-        if gone in visits.sequence:
-            last = len(visits.sequence) - visits.sequence[::-1].index(gone)
-            del visits.sequence[:last]
+    visits.remember(page)
     if is_shown:
         visits.show(page)
 
 
 def leave(visits: Visits, name: str, depth: int, engaged_s: int) -> None:
-    for page in visits.pages[-8:]:
+    for page in visits.last:
         if page.name == name:
             if not page.place:
+                if page.visit == visits.visit and page.category:
+                    visits.visit_category(page.category, True)
                 visits.show(page)
             page.depth = max(page.depth, min(depth, 100))
             page.engaged_s = max(page.engaged_s, min(engaged_s, 3_600))
@@ -147,7 +169,7 @@ TAKE: dict[str, Callable[..., None]] = {"viewed": view, "left": leave, "declared
 def attributes_of(visits: Visits) -> dict[str, object]:
     now = visits.shown(visits.visit)
     earlier = [page for page in visits.pages if page.visit < visits.visit and page.place]
-    names = visits.known()
+    names = visits.known
     interests = {
         name: sum(weigh(page) * (2 if page.depth >= 90 else 1) for page in now if page.category == name)
         for name in names
