@@ -4,8 +4,9 @@ A visitor is labelled for what any of their events shows, by the first of these 
 
     declared:<name>       the user agent is on the maintained list of crawlers, libraries and monitors
     headless:<name>       it is that of a browser driven by a program
-    page_view_rate        more than MOST_PAGE_VIEWS pages within a minute
-    event_rate            more than MOST_EVENTS events within a minute
+    page_view_rate        more than MOST_PAGE_VIEWS pages within any 60 seconds
+    event_rate            more than MOST_EVENTS events within any 60 seconds
+    no_agent              no request for a page ever named a browser
     no_language           no request for a page ever said which languages are wanted, which every browser does
 
 The label is the visitor's, so all their events have it. Events of servers, of the edge's own books and of nobody are
@@ -39,7 +40,7 @@ _FIRST_WITH_AGENTS: Final = 3
 # The columns that are read here.
 _READ: Final = ("type", "visitor", "page_view", "received_ms", "happened_ms", "schema", "user_agent", "context")
 # By which reason a visitor is labelled where several fit.
-_ORDER: Final = ("declared", "headless", "page_view_rate", "event_rate", "no_language")
+_ORDER: Final = ("declared", "headless", "page_view_rate", "event_rate", "no_agent", "no_language")
 _LABELS: Final = pa.schema([("bot_visitor", pa.string()), ("bot", pa.string())])
 
 
@@ -48,7 +49,7 @@ def find_bots(connection: ibis.BaseBackend, events: ir.Table) -> pa.Table:
     human = events.filter(events.visitor != "", events.source.fill_null(EDGE) != SERVER).select(*_READ)
     agents = connection.to_pyarrow(human.filter(human.user_agent.notnull()).select("user_agent").distinct())
     suspects = judge_agents(agents["user_agent"].combine_chunks())
-    reasons = [*_by_rate(human), _by_language(human)]
+    reasons = [*_by_rate(human), *_by_silence(human)]
     if suspects:
         known = ibis.memtable(pa.table({"agent": list(suspects), "reason": list(suspects.values())}))
         declared = human.inner_join(known, human.user_agent == known.agent)
@@ -88,25 +89,29 @@ def _plain_name(pattern: str) -> str:
 
 
 def _by_rate(human: ir.Table) -> Iterable[ir.Table]:
-    timed = human.mutate(minute=human.happened_ms.fill_null(human.received_ms) // MINUTE_MS)
-    busy = timed.group_by("visitor", "minute").aggregate(count=timed.count()).filter(ibis._["count"] > MOST_PAGE_VIEWS)
-    timed = timed.semi_join(busy, ["visitor", "minute"])
-    rates = timed.group_by("visitor", "minute").aggregate(
-        event_count=timed.count(),
-        page_views=timed.page_view.nunique(where=timed.type.isin(["exposure", "page_view"])),
-    )
-    for name, is_inhuman in (
-        ("page_view_rate", rates.page_views > MOST_PAGE_VIEWS),
-        ("event_rate", rates.event_count > MOST_EVENTS),
-    ):
-        yield rates.filter(is_inhuman).select("visitor", reason=ibis.literal(name)).distinct()
+    """More than anybody does within any 60 seconds."""
+    timed = human.mutate(moment_ms=human.happened_ms.fill_null(human.received_ms))
+    # Sixty seconds touch two minutes of the clock, so in one of the two it must have been more than half as many.
+    by_minute = timed.group_by("visitor", minute=timed.moment_ms // MINUTE_MS).aggregate(count=timed.count())
+    busy = by_minute.filter(by_minute["count"] > MOST_PAGE_VIEWS // 2)
+    timed = timed.semi_join(busy, "visitor")
+    viewed = timed.filter(timed.type.isin(["exposure", "page_view"]))
+    pages = viewed.group_by("visitor", "page_view").aggregate(moment_ms=viewed.moment_ms.min())
+    for name, rows, most in (("page_view_rate", pages, MOST_PAGE_VIEWS), ("event_rate", timed, MOST_EVENTS)):
+        span = ibis.range_window(preceding=MINUTE_MS - 1, following=0, group_by=rows.visitor, order_by=rows.moment_ms)
+        counted = rows.mutate(within=rows.count().over(span))
+        yield counted.filter(counted.within > most).select("visitor", reason=ibis.literal(name)).distinct()
 
 
-def _by_language(human: ir.Table) -> ir.Table:
+def _by_silence(human: ir.Table) -> Iterable[ir.Table]:
+    """Pages that were asked for without what every browser says of itself."""
     asked = human.filter(human.type == "exposure", human["schema"] >= _FIRST_WITH_AGENTS)
-    language = asked.context.cast("json")["language"].str
-    silent = asked.group_by("visitor").aggregate(spoke=language.fill_null("").length().max())
-    return silent.filter(silent.spoke == 0).select("visitor", reason=ibis.literal("no_language"))
+    language = asked.context.cast("json")["language"].str.fill_null("")
+    said = asked.group_by("visitor").aggregate(
+        no_agent=asked.user_agent.fill_null("").length().max(), no_language=language.length().max()
+    )
+    for name in ("no_agent", "no_language"):
+        yield said.filter(said[name] == 0).select("visitor", reason=ibis.literal(name))
 
 
 def _precedence(reason: str) -> tuple[int, str]:

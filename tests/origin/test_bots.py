@@ -99,6 +99,22 @@ def test_more_pages_than_anybody_opens_in_a_minute_are_a_bots(bots: Bots) -> Non
     }
 
 
+def test_the_minute_is_any_not_the_clocks(bots: Bots) -> None:
+    across = [
+        {**event, "happened_ms": int(str(event["happened_ms"])) + MINUTE_MS // 2}
+        for event in burst(MOST_PAGE_VIEWS + 1, "inhuman")
+    ]
+    assert bots(*across) == {"inhuman": "page_view_rate"}
+
+
+def test_who_names_no_browser_is_a_bot(bots: Bots) -> None:
+    english = {"language": "en"}
+    silent = [exposure(1, schema=3, event_id=f"e{i}", context=english) for i in range(2)]
+    known = exposure(2, schema=3, context=english, user_agent=BROWSERS[0])
+    once = exposure(2, schema=3, event_id="again", context=english, user_agent="")
+    assert bots(*silent, known, once) == {"visitor-1": "no_agent"}
+
+
 def test_more_events_than_anybody_causes_in_a_minute_are_a_bots(bots: Bots) -> None:
     most = MOST_EVENTS
     assert bots(*burst(most, "busy", kind="click"), *burst(most + 1, "inhuman", kind="click")) == {
@@ -137,7 +153,10 @@ def test_events_that_were_kept_for_later_count_when_they_happened(bots: Bots) ->
 def test_a_visitor_who_never_asks_for_a_language_is_a_bot(
     bots: Bots, contexts: list[dict[str, str]], is_bot: bool
 ) -> None:
-    views = [exposure(1, schema=3, event_id=f"e{i}", context=context) for i, context in enumerate(contexts)]
+    views = [
+        exposure(1, schema=3, event_id=f"e{i}", context=context, user_agent=BROWSERS[0])
+        for i, context in enumerate(contexts)
+    ]
     assert bots(*views) == ({"visitor-1": "no_language"} if is_bot else {})
 
 
