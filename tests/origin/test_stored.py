@@ -21,6 +21,7 @@ from tests.origin.mail import Isolate, Mail, deliver, sent
 from tests.origin.shop import DAY_MS, HOUR_MS, NOON_MS, VARIANTS, Event, exposure, goal, store
 
 CONTEXT = {"device": "mobile", "language": "en"}
+AGENT = "Mozilla/5.0 (X11; Linux x86_64; rv:150.0) Gecko/20100101 Firefox/150.0"
 GOALS = {"hero": Goal("click", 1.0)}
 Row = dict[str, Any]
 
@@ -109,7 +110,7 @@ def day_of_visitors(randomness: random.Random) -> list[list[Event]]:
     """A day's batches as they leave the edge: decisions, prefetched ones, goals, and resent goals."""
     batches = []
     for number in range(12):
-        visitor: Any = {"visitor": f"v{number}", "unit": f"v{number}", "context": CONTEXT}
+        visitor: Any = {"visitor": f"v{number}", "unit": f"v{number}", "context": CONTEXT, "user_agent": AGENT}
         shown = number % 4 != 0
         decision = exposure(number, randomness.choice(VARIANTS), is_shown=shown, page_view=f"pv{number}", **visitor)
         batch: list[Event] = [{**decision, "schema": 3, "received_ms": NOON_MS + number}]
@@ -216,7 +217,8 @@ def test_windows_are_right_though_the_browsers_clock_is_a_day_off(lake: Lake, wr
         data = {"type": "goal", "event_id": "g", "created_ms": created_ms, "name": "click"}
         reached = read_event(data, "events[0]", given)
         assert reached["happened_ms"] == NOON_MS + after_ms
-        events += [exposure(1, visitor=visitor, unit=visitor, schema=3, context=CONTEXT), reached]
+        seen = exposure(1, visitor=visitor, unit=visitor, schema=3, context=CONTEXT, user_agent=AGENT)
+        events += [seen, reached]
     deliver(lake, Isolate("i").send(events))
     expected = {"before": 0.0, "at once": 1.0, "last": 1.0, "late": 0.0}
     assert rewards(lake) == expected
