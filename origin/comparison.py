@@ -102,8 +102,8 @@ def _find_impossible(logged: LoggedDecision, place: Touchpoint, situation: Situa
     version = f"snapshot {logged.snapshot}"
     if situation.is_holdout:
         yield f"unit: logged {logged.unit!r}, which {version} holds out"
-    if logged.epoch != (epoch := situation.epoch(place.epoch)):
-        yield _contrast("epoch", logged.epoch, epoch)
+    if not situation.lasts(place.epoch, logged.epoch):
+        yield _contrast("epoch", logged.epoch, situation.epoch(place.epoch))
     for i, name in enumerate(logged.excluded):
         if place.index_of(name) is None:
             yield f"excluded[{i}]: logged {name!r}, which {place.name} of {version} does not have"

@@ -1,8 +1,8 @@
 """What was trained about people, kept beside the model until it is published.
 
 One Parquet file a model, a row for each person: the person's unit, the units of all devices, what the profile says
-over all touchpoints (decisions, rewards, and days with decisions), and scores by touchpoint and model version (means
-and sds; six digits, which is finer than any of them is known).
+over all touchpoints (decisions, rewards, and days with decisions), scores by touchpoint and model version (means and
+sds; six digits, which is finer than any of them is known), and the draws that several devices are to repeat, as JSON.
 
 A person is there who has scores, or several devices, which must come to decide alike. Where a condition, a feature, a
 phrase or the primary interest reads `profile.…`, so are all with as many decisions as the smallest
@@ -12,6 +12,7 @@ phrase or the primary interest reads `profile.…`, so are all with as many deci
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ import pyarrow.parquet as pq
 
 from origin.attributes import referenced_paths
 from origin.config import Config
+from origin.draws import Record
 from origin.errors import LakeError
 from origin.individuals import People
 from origin.lake import Lake
@@ -46,6 +48,7 @@ SCHEMA = pa.schema(
                 )
             ),
         ),
+        ("draws", pa.string()),
     ]
 )
 NO_DECISIONS: Mapping[str, int] = {"decisions": 0, "rewards": 0, "days": 0}
@@ -53,13 +56,14 @@ NO_DECISIONS: Mapping[str, int] = {"decisions": 0, "rewards": 0, "days": 0}
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Person:
-    """A person as trained: the unit, the units of all devices (that one among them), the profile's attributes, and
-    scores by touchpoint and model version."""
+    """A person as trained: the unit, the units of all devices (that one among them), the profile's attributes, scores
+    by touchpoint and model version, and the draws that several devices are to repeat."""
 
     unit: str
     units: Sequence[str]
     attributes: Mapping[str, int]
     scores: Mapping[tuple[str, str], Mapping[str, list[float]]]
+    draws: Sequence[Record] = ()
 
 
 def reads_profiles(config: Config) -> bool:
@@ -77,13 +81,14 @@ def gather_people(
     trained: Mapping[tuple[str, str], People],
     described: Mapping[str, Mapping[str, int]],
     devices: Mapping[str, Sequence[str]],
+    draws: Mapping[str, Sequence[Record]],
     least: int | None,
 ) -> list[Person]:
     """Return the people to keep, in the order of their units.
 
     `trained` are scores by touchpoint and model version, `described` the attributes of all persons with decisions by
-    unit, `devices` the units of persons with several. `least` says how many decisions a person needs whose attributes
-    are all there is to tell; None: no number is enough.
+    unit, `devices` the units of persons with several, `draws` what these are to repeat. `least` says how many decisions
+    a person needs whose attributes are all there is to tell; None: no number is enough.
     """
     scores: dict[str, dict[tuple[str, str], Mapping[str, list[float]]]] = {}
     for key, people in trained.items():
@@ -97,6 +102,7 @@ def gather_people(
             units=devices.get(unit, (unit,)),
             attributes=described.get(unit, NO_DECISIONS),
             scores=scores.get(unit, {}),
+            draws=draws.get(unit, ()),
         )
         for unit in sorted(known.union(scores, devices))
     ]
@@ -113,6 +119,7 @@ def write_people(lake: Lake, version: str, people: Iterable[Person]) -> None:
                 {"touchpoint": touchpoint, "model": model, **scores}
                 for (touchpoint, model), scores in person.scores.items()
             ],
+            "draws": json.dumps(list(person.draws)),
         }
         for person in people
     ]
@@ -132,7 +139,7 @@ def read_people(lake: Lake, version: str, count: int) -> Iterator[Person]:
         with pq.ParquetFile(path) as file:
             for batch in file.iter_batches():
                 yield from map(_read_person, batch.to_pylist())
-    except (pa.ArrowException, OSError, KeyError) as error:
+    except (pa.ArrowException, OSError, KeyError, ValueError) as error:
         raise LakeError(f"{path}: damaged ({error}); remove it and run usher train") from error
 
 
@@ -144,6 +151,7 @@ def _read_person(row: Mapping[str, Any]) -> Person:
         scores={
             (each["touchpoint"], each["model"]): {"means": each["means"], "sds": each["sds"]} for each in row["scores"]
         },
+        draws=tuple(json.loads(row["draws"])),
     )
 
 

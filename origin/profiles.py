@@ -1,8 +1,9 @@
 """Profiles: what the origin knows of people, published to KV and kept in the lake.
 
 A person's profile is published under the unit of each of the person's devices, with the person's own unit in it: a
-device takes that over with its next session, and decides like the others from then on. A unit that no longer belongs to
-the person whose profile it holds gets one of its own.
+device takes that over with its next session, and decides like the others from then on: in epochs that they have in
+common, and repeating the draws that the profile brings along. A unit that no longer belongs to the person whose profile
+it holds gets one of its own, and with it itself back.
 
 A profile is written where its content has changed since it was last published, or where it would otherwise grow too
 old to be used before long: daily runs meet a third of its time to live with room to spare. The lake keeps every
@@ -88,7 +89,7 @@ def publish_profiles(
     for person in _choose_people(read_people(lake, model.version, model.people), accepted, is_read=is_read):
         published.update(person.units)
         scores = {**person.scores, **(_carry_over(last.get(person.unit), accepted) if person.scores else {})}
-        content = {"unit": person.unit, "attributes": person.attributes}
+        content = {"unit": person.unit, "attributes": person.attributes, **_describe_devices(person)}
         digest = _digest({**content, "scores": [[*key, scores[key]] for key in sorted(scores)]})
         before = [last.get(unit) for unit in person.units]
         if _are_current(before, digest, model.trained_ms, ttl_ms if scores else PROFILE_TTL_MS):
@@ -142,10 +143,16 @@ def _choose_people(people: Iterable[Person], accepted: Mapping[str, str], *, is_
             yield replace(person, scores=scores, attributes=person.attributes if scores or is_read else {})
 
 
+def _describe_devices(person: Person) -> dict[str, object]:
+    """What the profile of a person with several devices says more than others do."""
+    return {"several_devices": True, "draws": person.draws} if len(person.units) > 1 else {}
+
+
 def _find_released(last: Mapping[str, LastProfile], published: Set[str]) -> Iterator[Person]:
-    """Units that hold the profile of a person to whom they no longer belong."""
+    """Units that hold the profile of a person of several devices, and are none of such a person's any more."""
     for unit in sorted(last.keys() - published):
-        if Profile.from_text(last[unit].text).header.unit != unit:
+        header = Profile.from_text(last[unit].text).header
+        if header.unit != unit or header.several_devices:
             yield Person(unit=unit, units=(unit,), attributes={}, scores={})
 
 
@@ -182,6 +189,7 @@ def _make_rows(person: Person, scores: Scores, digest: str, computed_ms: int) ->
         "computed_ms": computed_ms,
         "cluster": "",
         "attributes": person.attributes,
+        **_describe_devices(person),
     }
     try:
         text = write_profile(header, scores)

@@ -261,7 +261,8 @@ def _header(config: Config, model: Model) -> dict[str, object]:
         "interest": config.site.interest,
         "intent": None if config.intent is None else {"bias": config.intent.bias, "weights": config.intent.weights},
         "phrases": config.phrases,
-        "has_profiles": model.linked > 0
+        # Who has crossed over must also find the way back, when nobody is left to be joined.
+        "has_profiles": model.linked + model.crossed > 0
         or (model.people > 0 and reads_profiles(config))
         or any(
             _finest_level(each, model.touchpoints[name]) == "individual" for name, each in config.touchpoints.items()

@@ -124,7 +124,8 @@ class TouchpointConfig(Section):
     pages: tuple[Page, ...] = Field(min_length=1, strict=False, examples=[["/", "/men/*"]])
     """URL path patterns the touchpoint occurs on; `*` stands for any text."""
     epoch: Epoch = Field(default="session", examples=["session"])
-    """How long a visitor keeps the variant before a new decision."""
+    """How long a visitor keeps the variant before a new decision. For a person with several devices, which are to show
+    the same, a session lasts as long as the UTC day on which it began."""
     variants: tuple[VariantConfig, ...] = Field(default=(), strict=False, examples=[[{"name": "house"}]])
     """The candidates, one `[[touchpoints.….variants]]` each."""
     catalogue: CatalogueConfig | None = Field(default=None, examples=[{"file": "products.csv"}])

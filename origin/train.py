@@ -15,6 +15,7 @@ import numpy as np
 from origin.config import Config
 from origin.counts import DAY_MS, Counts, count_decisions, gather_evidence
 from origin.decisions import Goal, read_arms, read_decisions
+from origin.draws import read_draws
 from origin.errors import LakeError
 from origin.graduation import Graduation, graduate
 from origin.identity.persons import read_persons
@@ -52,7 +53,8 @@ class TouchpointModel:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Model:
     """One training run: its version, the moment of its data and its own, and the touchpoints. `sources` counts
-    decisions by where they are from; `people` are kept beside the model, `linked` of them with several devices."""
+    decisions by where they are from; `people` are kept beside the model, `linked` of them with several devices;
+    `crossed` is how many visitors have ever taken over another unit."""
 
     version: str
     as_of_ms: int
@@ -63,6 +65,7 @@ class Model:
     trained_ms: int = 0
     people: int = 0
     linked: int = 0
+    crossed: int = 0
 
 
 def train(config: Config, lake: Lake, as_of_ms: int, now_ms: int) -> Model:
@@ -122,7 +125,8 @@ def _train(connection: ibis.BaseBackend, config: Config, lake: Lake, as_of_ms: i
         sources[each.source] = sources.get(each.source, 0) + each.decisions
     least = min(each.learning.min_person_decisions for each in config.touchpoints.values())
     described = _describe_people(connection, persons.name_persons(decisions))
-    people = gather_people(scores, described, persons.units, least if reads_profiles(config) else None)
+    draws = read_draws(connection, lake, config.touchpoints, list(persons.units), as_of_ms)
+    people = gather_people(scores, described, persons.units, draws, least if reads_profiles(config) else None)
     digest = sha256(json.dumps([asdict(model) for model in touchpoints.values()]).encode()).hexdigest()[:8]
     model = Model(
         version=f"{name_moment(now_ms)}-{digest}",
@@ -134,6 +138,7 @@ def _train(connection: ibis.BaseBackend, config: Config, lake: Lake, as_of_ms: i
         trained_ms=now_ms,
         people=len(people),
         linked=len(persons.units),
+        crossed=persons.crossed,
     )
     if people:
         write_people(lake, model.version, people)

@@ -111,9 +111,14 @@ def decide(touchpoint: str, situation: Situation, frozen: Frozen | None = None) 
     eligible = find_eligible(place, situation)
     epoch = situation.epoch(place.epoch)
     used: tuple[str, ...] = ()
-    if frozen is not None and frozen.touchpoint == touchpoint and frozen.epoch == epoch and not situation.is_holdout:
+    if (
+        frozen is not None
+        and frozen.touchpoint == touchpoint
+        and not situation.is_holdout
+        and (frozen.epoch == epoch or situation.lasts(place.epoch, frozen.epoch))
+    ):
         excluded = place.names_beside(eligible)
-        if frozen.excluded == _digest(excluded):
+        if frozen.excluded == digest_excluded(excluded):
             kept = _repeat(frozen, place, eligible, excluded, situation)
             if kept is not None:
                 return kept
@@ -137,7 +142,7 @@ def freeze(decision: Decision) -> Frozen | None:
     """What to keep of a decision: nothing where nothing was drawn now."""
     if decision.distribution is None or decision.holdout:
         return None
-    digest = _digest(decision.excluded)
+    digest = digest_excluded(decision.excluded)
     return Frozen(
         touchpoint=decision.touchpoint,
         epoch=decision.epoch,
@@ -180,7 +185,7 @@ def _draw(
 ) -> Decision:
     """Draw from the distribution. A draw with a `u` that has already decided within the epoch is no fresh one: `used`
     are the digests of the excluded variants for which that happened."""
-    redrawn = bool(used) and _digest(distribution.excluded) in used
+    redrawn = bool(used) and digest_excluded(distribution.excluded) in used
     salt = salt_of(situation, place.name, epoch, distribution.excluded)
     drawn = uniforms(salt, distribution.suffixes)
     slate = _rank(place, distribution, salt, drawn) if place.slots > 1 else None
@@ -303,5 +308,6 @@ def _undrawn(
     )
 
 
-def _digest(excluded: tuple[str, ...]) -> str:
+def digest_excluded(excluded: tuple[str, ...]) -> str:
+    """A short digest of the variants that targeting had removed; empty where it had removed none."""
     return sha256("|".join(excluded).encode("utf-8", "surrogatepass")).hexdigest()[:8] if excluded else ""

@@ -3,6 +3,9 @@
 Its text form parses as little as a page needs: the first line is a JSON header, each further line one touchpoint's
 scores under one model version (`hero`, tab, `m1-0c2e`, tab, JSON). A model version names the list of variants that the
 scores are for, and a snapshot says which versions it accepts.
+
+The profile of a person with several devices stands under the unit of each and says so. Along with it go the draws that
+were made for the person and may still last, so that every device shows what the first one drew.
 """
 
 from __future__ import annotations
@@ -14,22 +17,43 @@ from typing import Final
 
 from shared.errors import InvalidProfile
 from shared.parse import Reader, load_json
-from shared.posterior import LARGEST, LEAST_SD, Posterior
+from shared.posterior import LARGEST, LEAST_SD, LEVELS, Posterior
 
 FORMAT: Final = 1
 PROFILE_KEY: Final = "profile:"
 
 
 @dataclass(slots=True)
+class Draw:
+    """What was drawn for a person in an epoch that may still last: the variant, or those of all positions of a slate,
+    with their propensities; the names of the variants that targeting had removed; level, cell and snapshot that it
+    rests on; and whether it was a fresh draw. Nobody changes it; frozen it would be slow to make."""
+
+    touchpoint: str
+    epoch: str
+    excluded: tuple[str, ...]
+    variants: tuple[str, ...]
+    propensities: tuple[float, ...]
+    level: str
+    cell: str
+    snapshot: str
+    randomised: bool
+    is_slate: bool
+
+
+@dataclass(slots=True)
 class ProfileHeader:
-    """Whose profile it is, its version and age, the person's cluster (empty: none), and attributes for conditions.
-    Nobody changes it; frozen it would be slow to make."""
+    """Whose profile it is, its version and age, the person's cluster (empty: none), and attributes for conditions;
+    whether the person has several devices, and the draws that these are to repeat. Nobody changes it; frozen it would
+    be slow to make."""
 
     unit: str
     version: str
     computed_ms: int
     cluster: str
     attributes: Mapping[str, object]
+    several_devices: bool = False
+    draws: tuple[Draw, ...] = ()
 
 
 class Profile:
@@ -109,4 +133,32 @@ def _read_header(data: object) -> ProfileHeader:
         computed_ms=reader.whole("computed_ms", low=0, high=1 << 53),
         cluster=reader.text("cluster", longest=200),
         attributes=reader.mapping("attributes"),
+        several_devices=reader.flag("several_devices", default=False),
+        draws=_read_draws(reader) if "draws" in reader.data else (),
+    )
+
+
+def _read_draws(header: Reader) -> tuple[Draw, ...]:
+    return tuple([_read_draw(each, header.place(f"draws[{i}]")) for i, each in enumerate(header.items("draws"))])
+
+
+def _read_draw(data: object, place: str) -> Draw:
+    reader = Reader(data, place, InvalidProfile)
+    variants = reader.texts("variants")
+    if not variants:
+        raise InvalidProfile(reader.place("variants"), "is empty")
+    level = reader.text("level", longest=20)
+    if level not in LEVELS:
+        raise reader.fail("level", f"one of {', '.join(LEVELS)}")
+    return Draw(
+        touchpoint=reader.text("touchpoint", longest=200),
+        epoch=reader.text("epoch", longest=200),
+        excluded=reader.texts("excluded"),
+        variants=variants,
+        propensities=reader.numbers("propensities", length=len(variants), low=0.0, high=1.0),
+        level=level,
+        cell=reader.text("cell", longest=200),
+        snapshot=reader.text("snapshot", longest=200),
+        randomised=reader.flag("randomised", default=True),
+        is_slate=reader.flag("is_slate", default=False),
     )

@@ -56,15 +56,28 @@ class Situation:
             found = self._epochs[kind] = _name_epoch(kind, self)
         return found
 
+    def lasts(self, kind: str, epoch: str) -> bool:
+        """Whether an epoch that was named before is still the current one of its kind. That of a session lasts by
+        whichever of its names: the profile that decides on it may be missing on some of the session's pages."""
+        return epoch == self.epoch(kind) or (kind == "session" and epoch in _name_session(self.session.started_ms))
+
 
 def _name_epoch(kind: str, situation: Situation) -> str:
     if kind == "session":
-        return f"session {situation.session.started_ms}"
+        alone, shared = _name_session(situation.session.started_ms)
+        profile = situation.profile
+        return shared if profile is not None and profile.header.several_devices else alone
     if kind == "day":
         return f"day {situation.now_ms // DAY_MS}"
     if kind == "week":
         return f"week {situation.now_ms // (7 * DAY_MS)}"
     return f"snapshot {situation.snapshot.version}" if kind == "snapshot" else "forever"
+
+
+def _name_session(started_ms: int) -> tuple[str, str]:
+    """The names of a session's epoch: that of a person with one device, and that of a person with several, by the UTC
+    day it began on, which sessions on all of them have in common."""
+    return f"session {started_ms}", f"day {started_ms // DAY_MS}"
 
 
 def is_in_holdout(site: str, unit: str, holdout_share: float) -> bool:

@@ -74,14 +74,16 @@ def profile_of(
     age_ms: int = 0,
     cluster: str = "",
     attributes: Mapping[str, object] | None = None,
+    **header: object,
 ) -> Profile:
     """A profile computed `age_ms` before NOW_MS; `scores` by touchpoint and model version."""
-    header: Record = {
+    header = {
         "unit": unit,
         "version": "p1",
         "computed_ms": NOW_MS - age_ms,
         "cluster": cluster,
         "attributes": attributes or {},
+        **header,
     }
     return Profile.from_text(write_profile(header, scores or {}))
 

@@ -1,13 +1,18 @@
-"""Crossing: a visitor turns out to be a person who is known by another unit already, and is decided for by that one."""
+"""Crossing: a visitor turns out to be a person who is known by another unit already, and is decided for by that one.
+
+With the unit comes what was drawn by it in epochs that still last: the device repeats what the others show.
+"""
 
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
 from typing import Final
 
+from shared.decision import Frozen, digest_excluded
 from shared.events import SCHEMA
-from shared.profile import Profile
+from shared.profile import Draw, Profile
 from shared.session import Session
 from worker.visitor import Visitor
 
@@ -52,3 +57,37 @@ def find_unit(visitor: Visitor, session: Session, profile: Profile | None) -> st
     if profile is None or session.views != 1 or _UNIT.fullmatch(profile.header.unit) is None:
         return visitor.unit
     return profile.header.unit
+
+
+def adopt_draws(frozen: tuple[Frozen, ...], session: Session, draws: Iterable[Draw]) -> tuple[Frozen, ...]:
+    """Return what is frozen of a visitor's decisions, together with the draws of the person's devices.
+
+    On the first view of a session these replace the visitor's own, later they only fill gaps, so that nobody sees
+    variants change while they look. A decision among other eligible variants of the same epoch stays: it is another
+    draw.
+    """
+    kept = {each.touchpoint: each for each in frozen}
+    for draw in draws:
+        own, adopted = kept.get(draw.touchpoint), _freeze(draw)
+        if own is None:
+            kept[draw.touchpoint] = adopted
+        elif session.views == 1 and (own.epoch, own.excluded) == (adopted.epoch, adopted.excluded):
+            kept[draw.touchpoint] = replace(adopted, earlier=own.earlier)
+        elif session.views == 1 and own.epoch != adopted.epoch:
+            kept[draw.touchpoint] = adopted
+    return tuple(kept.values())
+
+
+def _freeze(draw: Draw) -> Frozen:
+    return Frozen(
+        touchpoint=draw.touchpoint,
+        epoch=draw.epoch,
+        excluded=digest_excluded(draw.excluded),
+        variants=draw.variants,
+        propensities=draw.propensities,
+        level=draw.level,
+        cell=draw.cell,
+        snapshot=draw.snapshot,
+        randomised=draw.randomised,
+        is_slate=draw.is_slate,
+    )

@@ -11,7 +11,7 @@ from shared.profile import PROFILE_KEY, Profile
 from shared.session import Session
 from shared.situation import situate
 from shared.snapshot import Snapshot
-from worker.crossing import Crossing, find_unit
+from worker.crossing import Crossing, adopt_draws, find_unit
 from worker.plan import PagePlan, expose, plan_page
 from worker.visitor import Visitor, remember
 
@@ -40,10 +40,14 @@ class PageRequest:
     @property
     def profile_key(self) -> str | None:
         """The key of the visitor's profile in KV; None where there can be none (on a first view, or none are there) and
-        where nothing asks for it: past a session's first view, which may find another unit, only decisions do."""
+        where nothing asks for it: past a session's first view, which may find another unit, only decisions do.
+
+        It is the visitor's own, not that of the unit in the cookie: a device that turns out not to be the person's
+        finds its way back there.
+        """
         views, visits = self.session.views, self.session.visits
         is_needed = visits > 1 if views == 1 else bool(self.names)
-        return PROFILE_KEY + self.visitor.unit if is_needed and self.snapshot.header.has_profiles else None
+        return PROFILE_KEY + self.visitor.id if is_needed and self.snapshot.header.has_profiles else None
 
 
 def read_profile(text: str | None) -> tuple[Profile | None, str | None]:
@@ -79,6 +83,9 @@ class PageView:
             profile = None
         situation = situate(unit, request.snapshot, profile, session, request.context, request.now_ms)
         self.is_profile_stale = profile is not None and situation.profile is None
+        if situation.profile is not None and situation.profile.header.draws:
+            frozen = adopt_draws(visitor.frozen, session, situation.profile.header.draws)
+            visitor = Visitor(visitor.id, unit, visitor.session, frozen, visitor.reported)
         self.request = request
         self.plan: PagePlan = plan_page(request.names, situation, visitor.frozen, forced=request.forced)
         self.visitor = remember(visitor, [slot.decision for slot in self.plan.slots])

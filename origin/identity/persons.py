@@ -22,13 +22,15 @@ _SENDERS = ibis.schema({"sender": "string", "member": "string", "person": "strin
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Persons:
     """The persons of several units: the units of each by the person's own, which is one of them. And by what else a
-    person is named in events: `user:<hash>` or a visitor, with the unit of its person where that is another.
+    person is named in events: `user:<hash>` or a visitor, with the unit of its person where that is another. `crossed`
+    is how many visitors have ever taken over a unit that was not theirs.
 
     A unit is the id of a visitor that the edge has seen; every unit that is not among them is a person of its own.
     """
 
     units: Mapping[str, tuple[str, ...]]
     names: Mapping[str, str]
+    crossed: int = 0
 
     def name_persons(self, rows: ir.Table) -> ir.Table:
         """Rows that have a `unit`, with `person`: the unit of the person that it belongs to."""
@@ -53,6 +55,9 @@ def read_persons(lake: Lake, guard: IdentityConfig, as_of_ms: int) -> Persons:
     """Read the persons as they were known at a moment, by the last stitching. Raises LakeError."""
     with opened(lake, read_state(lake)) as connection:
         graph = read_graph(connection, as_of_ms)
+        crossed = connection.execute(
+            "SELECT DISTINCT visitor FROM crossings WHERE crossed_ms <= ?", [as_of_ms]
+        ).fetchall()
     outcomes = judge(graph.a, graph.b, graph.times_ms, graph.is_visitor, guard)
     named = graph.label(outcomes == OUTCOMES.index(JOINED))
     seen = np.flatnonzero(graph.is_visitor & (graph.seen_ms < UNSEEN))
@@ -65,4 +70,8 @@ def read_persons(lake: Lake, guard: IdentityConfig, as_of_ms: int) -> Persons:
         if len(each) > 1
     }
     names = {graph.name(node): graph.name(person) for node, person in enumerate(named.tolist()) if person in nodes}
-    return Persons(units=units, names={name: person for name, person in names.items() if name != person})
+    return Persons(
+        units=units,
+        names={name: person for name, person in names.items() if name != person},
+        crossed=len(crossed),
+    )

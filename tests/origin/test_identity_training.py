@@ -146,6 +146,36 @@ def test_the_edge_looks_for_profiles_once_there_are_devices_to_join(config: Conf
     assert phone is not None and Profile.from_text(phone).header.unit == "laptop"
 
 
+def test_the_edge_looks_for_profiles_as_long_as_anybody_may_have_to_find_back(
+    config: Config, lake: Lake, kv: KvClient
+) -> None:
+    """The kiosk and the phone were one person, the only one of several devices; four users show that they are not."""
+    crossed = {"type": "crossing", "unit_before": "phone", "unit": "kiosk", "event_id": "crossing"}
+    store(lake, [identify("kiosk", "u1"), identify("phone", "u1", 1), identify("phone", "", 2, **crossed)])
+    store(lake, [identify("kiosk", f"u{number}", 1_000 + number) for number in (2, 3, 4)], "2")
+    stitch(lake, config.identity, NEXT_DAY_MS)
+    for as_of_ms, linked, crossings in ((NOON_MS + 10, 1, 1), (NEXT_DAY_MS, 0, 1)):
+        model = train(config, lake, as_of_ms, NEXT_DAY_MS)
+        text = kv.get(f"snapshot:{publish(config, model, lake, kv, NEXT_DAY_MS).version}")
+        assert (model.linked, model.crossed) == (linked, crossings)
+        assert text is not None and Snapshot.from_text(text).header.has_profiles
+    phone = kv.get("profile:phone")
+    assert phone is not None and Profile.from_text(phone).header.unit == "phone"
+
+
+def test_what_two_devices_of_a_person_draw_in_one_epoch_is_one_decision(personal: Config, lake: Lake) -> None:
+    today = {"unit": "laptop", "epoch": f"day {NOON_MS // DAY_MS}"}
+    shown = [
+        exposure(1, "craft", visitor="laptop", **today),
+        exposure(2, "craft", visitor="phone", received_ms=NOON_MS + 5, reason="kept", **today),
+        exposure(3, "offer", visitor="phone", received_ms=NOON_MS + 9, unit="laptop", epoch="session 9"),
+    ]
+    signed_in = [identify("laptop", "u", 1), identify("phone", "u", 2)]
+    reached = [goal(2, visitor="phone", event_id="one"), goal(3, 90_000, visitor="phone", event_id="two")]
+    model, [person] = train_on(personal, lake, [*shown, *signed_in, *reached])
+    assert (model.touchpoints["hero"].decisions, person.attributes["decisions"]) == (2, 2)
+
+
 def test_conditions_on_profiles_have_profiles_to_read(lake: Lake, kv: KvClient) -> None:
     text = USHER_TOML.replace('{ device = "mobile" }', '{ "profile.days" = { "$gt" = 3 } }')
     config = make_config(lake.root / "config", text)

@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 
 from origin.config import Config
+from origin.draws import Record
 from origin.errors import KvError, LakeError
 from origin.individuals import People, name_model
 from origin.kv import KvClient
@@ -36,8 +37,9 @@ def make_model(
     trained_ms: int = NOON_MS,
     name: str = MODEL,
     devices: Mapping[str, Sequence[str]] | None = None,
+    draws: Mapping[str, Sequence[Record]] | None = None,
 ) -> Model:
-    """A model whose people have these means for the first variant, some of them several devices."""
+    """A model whose people have these means for the first variant, some of them several devices and draws."""
     version = f"model-{trained_ms}-{name}"
     units = sorted(means)
     people = People(
@@ -45,7 +47,9 @@ def make_model(
         means=np.array([[means[unit], 0.0, 0.0] for unit in units]),
         sds=np.full((len(units), 3), 1.0 / 3.0),
     )
-    write_people(lake, version, gather_people({("hero", name): people}, describe(units), devices or {}, None))
+    write_people(
+        lake, version, gather_people({("hero", name): people}, describe(units), devices or {}, draws or {}, None)
+    )
     return Model(
         version=version, as_of_ms=trained_ms, first_ms=None, last_ms=None, sources={}, touchpoints={},
         trained_ms=trained_ms, people=len({*units, *(devices or {})}), linked=len(devices or {}),
@@ -188,7 +192,7 @@ def personal(lake: Lake) -> tuple[Config, Model]:
     config = make_config(lake.root / "config", text)
     model = train(config, lake, NOON_MS, NOON_MS)
     people = People(units=UNITS, means=np.zeros((3, 3)), sds=np.ones((3, 3)))
-    write_people(lake, model.version, gather_people({("hero", MODEL): people}, describe(UNITS), {}, None))
+    write_people(lake, model.version, gather_people({("hero", MODEL): people}, describe(UNITS), {}, {}, None))
     return config, dataclasses.replace(model, people=3)
 
 
@@ -304,8 +308,40 @@ def test_a_unit_that_left_a_person_gets_a_profile_of_its_own(lake: Lake, kv: KvC
     )
 
 
+DRAW: Record = {
+    "touchpoint": "hero", "epoch": "forever", "excluded": [], "variants": ["craft"], "propensities": [0.1 + 0.2],
+    "level": "global", "cell": "", "snapshot": "v1", "randomised": True, "is_slate": False,
+}  # fmt: skip
+
+
+def test_only_the_profiles_of_several_devices_say_so_and_bring_along_draws(lake: Lake, kv: KvClient) -> None:
+    model = make_model(lake, {"ann": 1.0, "bob": 1.0}, devices=DEVICES, draws={"ann": [DRAW], "bob": [DRAW]})
+    put(model, lake, kv)
+    for unit in DEVICES["ann"]:
+        header = live(kv, unit).header
+        assert header.several_devices
+        assert [(draw.variants, draw.propensities) for draw in header.draws] == [(("craft",), (0.30000000000000004,))]
+    assert (live(kv, "bob").header.several_devices, live(kv, "bob").header.draws) == (False, ())
+
+
+def test_a_new_draw_is_published_to_all_devices(lake: Lake, kv: KvClient) -> None:
+    for later, draws, written in ((0, [], 3), (1, [], 0), (2, [DRAW], 3), (3, [DRAW], 0), (4, [], 3)):
+        model = make_model(lake, {"ann": 1.0}, NOON_MS + later, devices=DEVICES, draws={"ann": draws})
+        assert put(model, lake, kv, NOON_MS + later).written == written
+        assert len(live(kv, "phone").header.draws) == len(draws)
+
+
+def test_who_is_left_alone_has_one_device_again(lake: Lake, kv: KvClient) -> None:
+    put(make_model(lake, {}, devices=DEVICES, draws={"ann": [DRAW]}), lake, kv)
+    put(make_model(lake, {}, LATER_MS), lake, kv, LATER_MS)
+    for unit in DEVICES["ann"]:
+        header = live(kv, unit).header
+        assert (header.unit, header.several_devices, header.draws) == (unit, False, ())
+    assert put(make_model(lake, {}, LATER_MS + 1), lake, kv, LATER_MS + 1).written == 0
+
+
 def test_attributes_are_published_where_anything_reads_them(lake: Lake, kv: KvClient) -> None:
-    people = gather_people({}, {**describe(["ann"]), "bob": {"decisions": 4, "rewards": 0, "days": 1}}, {}, 5)
+    people = gather_people({}, {**describe(["ann"]), "bob": {"decisions": 4, "rewards": 0, "days": 1}}, {}, {}, 5)
     write_people(lake, "v1", people)
     model = dataclasses.replace(make_model(lake, {}), version="v1", people=len(people))
     assert publish_profiles(model, {}, 0, lake, kv, NOON_MS, is_read=False).written == 0

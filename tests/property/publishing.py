@@ -158,4 +158,5 @@ def profiles(draw: st.DrawFn, unit: str, numbers: Numbers = USUAL) -> Profile | 
         age_ms=draw(st.sampled_from([0, 0, 3 * 86_400_000, 40 * 86_400_000])),
         cluster=draw(st.sampled_from(["", "c1", "c2"])),
         attributes=known,
+        several_devices=draw(st.booleans()),
     )

@@ -9,9 +9,9 @@ from hypothesis import strategies as st
 from shared.decision import decide, find_eligible, freeze
 from shared.reasons import REASONS
 from shared.session import Session
-from shared.situation import Situation, situate
+from shared.situation import DAY_MS, Situation, situate
 from shared.snapshot import Snapshot
-from tests.asking import NOW_MS
+from tests.asking import NOW_MS, profile_of
 from tests.property.publishing import ATTRIBUTES, EXTREME, SESSIONS, USUAL, Numbers, profiles, sites
 
 UNDRAWN = ("holdout", "no_posterior", "nothing_eligible")
@@ -102,6 +102,27 @@ def test_what_is_frozen_is_repeated_or_drawn_anew_but_never_shown_to_whom_it_is_
         assert again == fresh
     if eligible:
         assert again.variant_index in eligible or again.reason in UNDRAWN
+
+
+@settings(max_examples=150)
+@given(situations(), st.integers(0, DAY_MS - 1), st.integers(0, DAY_MS - 1))
+def test_devices_of_one_person_that_know_the_same_decide_alike_in_sessions_of_one_day(
+    situation: Situation, first_ms: int, second_ms: int
+) -> None:
+    day_ms = NOW_MS // DAY_MS * DAY_MS
+    profile = profile_of(several_devices=True)
+    here, there = (
+        situate(
+            situation.unit,
+            situation.snapshot,
+            profile,
+            Session(started_ms=day_ms + each_ms),
+            {"device": "mobile"},
+            NOW_MS,
+        )
+        for each_ms in (first_ms, second_ms)
+    )
+    assert decide("hero", here) == decide("hero", there)
 
 
 @settings(max_examples=120)

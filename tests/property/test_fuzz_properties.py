@@ -63,6 +63,19 @@ PROFILE_HEADER: Record = {
     "computed_ms": NOW_MS,
     "cluster": "c1",
     "attributes": {"orders": 3},
+    "several_devices": True,
+    "draws": [
+        {
+            "touchpoint": "hero",
+            "epoch": "forever",
+            "excluded": [],
+            "variants": ["a"],
+            "propensities": [0.5],
+            "level": "global",
+            "cell": "",
+            "snapshot": "v1",
+        }
+    ],
 }
 PROFILE = write_profile(PROFILE_HEADER, {("hero", "m1"): {"means": [0.0, 1.0, 2.0], "sds": [1.0, 1.0, 0.5]}})
 POINTER = Pointer(version="v1", published_ms=1, confirmed_ms=2).to_text()

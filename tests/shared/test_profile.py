@@ -6,7 +6,7 @@ import math
 import pytest
 
 from shared.errors import InvalidProfile
-from shared.profile import FORMAT, PROFILE_KEY, Profile, ProfileHeader, write_profile
+from shared.profile import FORMAT, PROFILE_KEY, Draw, Profile, ProfileHeader, write_profile
 
 Record = dict[str, object]
 
@@ -17,6 +17,11 @@ SCORES: dict[tuple[str, str], Record] = {
     ("banner", "m1"): {"means": [0.0], "sds": [1.0]},
 }
 
+DRAW: Record = {
+    "touchpoint": "hero", "epoch": "week 9", "excluded": ["late"], "variants": ["craft"], "propensities": [0.1 + 0.2],
+    "level": "segment", "cell": "vip", "snapshot": "v1", "randomised": False, "is_slate": False,
+}  # fmt: skip
+
 
 def text_of(**header: object) -> str:
     return json.dumps({"format": FORMAT, **HEADER, **header})
@@ -25,12 +30,47 @@ def text_of(**header: object) -> str:
 def test_what_was_written_is_read_to_the_last_bit() -> None:
     profile = Profile.from_text(write_profile(HEADER, SCORES))
     assert profile.header == ProfileHeader(
-        unit="u-1", version="p1", computed_ms=9, cluster="c7", attributes={"orders": 3}
+        unit="u-1", version="p1", computed_ms=9, cluster="c7", attributes={"orders": 3}, several_devices=False, draws=()
     )
     scores = profile.scores("hero", ("m1",), 2)
     assert scores is not None
     assert (scores.means, scores.sds) == ((-3.0, 0.30000000000000004), (0.5, 1e-12))
     assert (scores.level, scores.name, scores.probabilities) == ("individual", "", ())
+
+
+def test_the_profile_of_several_devices_brings_along_what_was_drawn() -> None:
+    slate = {**DRAW, "variants": ["a", "b"], "propensities": [0.5, 1], "randomised": True, "is_slate": True}
+    text = write_profile({**HEADER, "several_devices": True, "draws": [DRAW, slate]}, SCORES)
+    header = Profile.from_text(text).header
+    assert header.several_devices
+    assert header.draws == (
+        Draw("hero", "week 9", ("late",), ("craft",), (0.30000000000000004,), "segment", "vip", "v1", False, False),
+        Draw("hero", "week 9", ("late",), ("a", "b"), (0.5, 1.0), "segment", "vip", "v1", True, True),
+    )
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"variants": []}, "header.draws[1].variants: is empty"),
+        ({"variants": [7]}, "header.draws[1].variants[0]: expected a string, got 7"),
+        ({"propensities": []}, "header.draws[1].propensities: expected 1 numbers, got 0"),
+        ({"propensities": [2]}, "header.draws[1].propensities[0]: expected a number from 0 to 1, got 2"),
+        ({"level": "none"}, "header.draws[1].level: expected one of individual, cluster, segment, global, got "
+                            "the text 'none'"),
+        ({"excluded": "late"}, "header.draws[1].excluded: expected a list, got the text 'late'"),
+        ({"touchpoint": None}, "header.draws[1].touchpoint: expected a string, got nothing"),
+        ({"epoch": "e" * 201}, "header.draws[1].epoch: 201 characters; at most 200 are allowed"),
+        ({"cell": 1}, "header.draws[1].cell: expected a string, got 1"),
+        ({"snapshot": []}, "header.draws[1].snapshot: expected a string, got a list"),
+        ({"randomised": 1}, "header.draws[1].randomised: expected true or false, got 1"),
+        ({"is_slate": None}, "header.draws[1].is_slate: expected true or false, got nothing"),
+    ],
+)  # fmt: skip
+def test_a_draw_not_of_the_form_is_refused_with_its_place(change: Record, message: str) -> None:
+    with pytest.raises(InvalidProfile) as raised:
+        Profile.from_text(text_of(several_devices=True, draws=[DRAW, {**DRAW, **change}]))
+    assert str(raised.value) == message
 
 
 @pytest.mark.parametrize(
@@ -84,6 +124,9 @@ def test_scores_not_of_the_form_are_refused_with_their_place(record: object, cou
         ({"computed_ms": 1.5}, f"header.computed_ms: expected a whole number from 0 to {1 << 53}, got 1.5"),
         ({"cluster": None}, "header.cluster: expected a string, got nothing"),
         ({"attributes": []}, "header.attributes: expected an object, got a list"),
+        ({"several_devices": 1}, "header.several_devices: expected true or false, got 1"),
+        ({"draws": {}}, "header.draws: expected a list, got an object"),
+        ({"draws": ["hero"]}, "header.draws[0]: expected an object, got the text 'hero'"),
     ],
 )
 def test_a_header_not_of_the_form_is_refused_with_its_place(change: Record, message: str) -> None:

@@ -107,6 +107,43 @@ def test_the_current_epoch_of_every_kind_has_one_name(kind: str, name: str) -> N
     assert [situation.epoch(kind) for _ in range(2)] == [name, name]
 
 
+@pytest.mark.parametrize(
+    ("kind", "name"),
+    [
+        ("session", f"day {NOW_MS // DAY_MS - 1}"),
+        ("day", f"day {NOW_MS // DAY_MS}"),
+        ("week", f"week {NOW_MS // (7 * DAY_MS)}"),
+        ("snapshot", "snapshot v1"),
+        ("forever", "forever"),
+    ],
+)
+def test_the_sessions_of_several_devices_share_the_day_they_began_on(kind: str, name: str) -> None:
+    session = Session(started_ms=NOW_MS - DAY_MS)
+    situation = situation_of(publish({}), session=session, profile=profile_of(several_devices=True))
+    assert situation.epoch(kind) == name
+
+
+@pytest.mark.parametrize("several", [True, False])
+def test_the_epoch_of_a_session_lasts_by_both_its_names_and_no_other_epoch_does(several: bool) -> None:
+    situation = situation_of(
+        publish({}), session=Session(started_ms=NOW_MS), profile=profile_of(several_devices=several)
+    )
+    today = NOW_MS // DAY_MS
+    assert situation.lasts("session", f"session {NOW_MS}")
+    assert situation.lasts("session", f"day {today}")
+    for other in (f"session {NOW_MS - 1}", f"day {today - 1}", "forever", ""):
+        assert not situation.lasts("session", other)
+    assert situation.lasts("day", f"day {today}")
+    assert not situation.lasts("day", f"session {NOW_MS}")
+    assert situation.lasts("forever", "forever")
+    assert not situation.lasts("snapshot", "snapshot v0")
+
+
+def test_a_stale_profile_does_not_say_how_many_devices_there_are() -> None:
+    old = profile_of(several_devices=True, age_ms=PROFILE_TTL_MS + 1)
+    assert situation_of(publish({}), session=Session(started_ms=7), profile=old).epoch("session") == "session 7"
+
+
 def test_the_arm_is_known_before_any_touchpoint() -> None:
     everybody, nobody = publish({}, holdout_share=1.0), publish({}, holdout_share=0.0)
     assert situation_of(everybody).is_holdout

@@ -110,17 +110,23 @@ def site() -> str:
 
 
 def profile_text(number: int, unit: str) -> str | None:
-    """Every other visitor has a profile; some are stale, some lack scores, some are of a cluster."""
+    """Every other visitor has a profile; some are stale, some lack scores, some are of a cluster, some are of persons
+    with several devices."""
     if number % 2:
         return None
     ages = [0, DAY_MS, 3 * DAY_MS, 40 * DAY_MS]
     header: dict[str, object] = {
         "unit": unit, "version": f"p{number}", "computed_ms": NOW_MS - ages[number // 2 % 4],
         "cluster": ["c1", "", "c9"][number // 8 % 3], "attributes": {"orders": number % 5},
+        **({"several_devices": True} if has_several_devices(number) else {}),
     }  # fmt: skip
     means, sds = SCORES[f"p{number // 4 % 2}"]
     model = ["m1", "m2", "m9"][number // 6 % 3]
     return write_profile(header, {("hero", model): {"means": means, "sds": sds}})
+
+
+def has_several_devices(number: int) -> bool:
+    return number % 10 == 4
 
 
 def decisions() -> tuple[dict[str, object], list[Case]]:
@@ -131,8 +137,9 @@ def decisions() -> tuple[dict[str, object], list[Case]]:
         attributes: dict[str, object] = {"device": "mobile" if number % 3 else "desktop"}
         if number % 4 == 0:
             attributes["plan"] = "gold"
+        started_ms = NOW_MS - DAY_MS * (number % 5) if has_several_devices(number) else 1_000 * (number % 5)
         session: dict[str, object] = {
-            "started_ms": 1_000 * (number % 5), "views": 1 + number % 7, "visits": 1 + number % 3,
+            "started_ms": started_ms, "views": 1 + number % 7, "visits": 1 + number % 3,
             "referral": ["direct", "search", "email"][number // 3 % 3],
             "preferences": {"topic": ["coats", "shoes", "socks"][number % 3]} if number % 5 else {},
         }  # fmt: skip
@@ -196,8 +203,11 @@ def by_the_design(name: str, situation: Situation) -> tuple[list[str], list[floa
     outside = [bool(each) and topic not in each for each in tags] if topic else []
     floors, caps = ([float(listed[i].get(key, free)) for i in eligible] for key, free in (("floor", 0.0), ("cap", 1.0)))
     served = by_bisection(shares, floors, caps, outside, 0.3 if name == "row" else 0.0)
+    known = situation.profile
+    is_one_of_several = known is not None and has_several_devices(int(known.header.version[1:]))
+    started_ms = int(str(session["started_ms"]))
     epoch = {
-        "hero": f"session {session['started_ms']}",
+        "hero": f"day {started_ms // DAY_MS}" if is_one_of_several else f"session {started_ms}",
         "offer": f"day {NOW_MS // DAY_MS}",
         "row": f"week {NOW_MS // (7 * DAY_MS)}",
     }

@@ -62,8 +62,10 @@ def digest_decisions(first: int, count: int) -> str:
         decision = decide(name, _situate(snapshot, profile, number))
         digest.update(_line(decision).encode())
         if number % 3 == 0:
-            # The same visitor comes again, perhaps more eager by now, so that some are repeated and others redrawn.
-            again = decide(name, _situate(snapshot, profile, number, later=number % 5), freeze(decision))
+            # The same visitor comes again, perhaps more eager by now, so that some are repeated and others redrawn; the
+            # profile may be missing by then.
+            later = _situate(snapshot, profile if number % 2 else None, number, later=number % 5)
+            again = decide(name, later, freeze(decision))
             digest.update(_line(again).encode())
     return digest.hexdigest()
 
@@ -125,6 +127,7 @@ def _profile(snapshot: Snapshot, number: int) -> Profile:
         "computed_ms": NOW_MS - number * 86_400_000 // 8,
         "cluster": "c1" if number % 2 else "",
         "attributes": {},
+        "several_devices": number % 4 == 2,
     }
     scores = {("personal", "m1-many"): {"means": cell["means"], "sds": cell["sds"]}}
     return Profile.from_text(write_profile(header, scores))

@@ -45,7 +45,7 @@ def without_profiles() -> Snapshot:
 
 
 @pytest.mark.parametrize(
-    ("visits", "views", "key"), [(1, 1, None), (1, 2, "profile:u-1"), (2, 1, "profile:u-1"), (9, 9, "profile:u-1")]
+    ("visits", "views", "key"), [(1, 1, None), (1, 2, "profile:v-1"), (2, 1, "profile:v-1"), (9, 9, "profile:v-1")]
 )
 def test_a_first_view_has_no_profile_to_read(visits: int, views: int, key: str | None) -> None:
     session = replace(SESSION, visits=visits, views=views)
@@ -53,7 +53,7 @@ def test_a_first_view_has_no_profile_to_read(visits: int, views: int, key: str |
     assert replace(REQUEST, session=session, snapshot=without_profiles()).profile_key is None
 
 
-@pytest.mark.parametrize(("visits", "views", "key"), [(1, 1, None), (1, 2, None), (2, 1, "profile:u-1"), (2, 2, None)])
+@pytest.mark.parametrize(("visits", "views", "key"), [(1, 1, None), (1, 2, None), (2, 1, "profile:v-1"), (2, 2, None)])
 def test_a_page_without_touchpoints_reads_a_profile_only_where_a_session_begins(
     visits: int, views: int, key: str | None
 ) -> None:
@@ -61,8 +61,8 @@ def test_a_page_without_touchpoints_reads_a_profile_only_where_a_session_begins(
     assert replace(REQUEST, session=session, names=[]).profile_key == key
 
 
-def test_the_profile_read_is_that_of_the_unit_and_not_of_the_browser() -> None:
-    assert replace(REQUEST, visitor=replace(VISITOR, unit="person-7")).profile_key == "profile:person-7"
+def test_the_profile_read_is_that_of_the_browser_and_not_of_the_unit_it_decides_by() -> None:
+    assert replace(REQUEST, visitor=replace(VISITOR, unit="person-7")).profile_key == "profile:v-1"
 
 
 def test_decisions_rest_on_context_session_and_profile() -> None:
@@ -86,6 +86,26 @@ def test_on_the_first_view_of_a_session_the_visitor_takes_over_the_persons_unit(
     # What was drawn for the other unit is not repeated.
     assert [slot.decision.reason for slot in view.plan.slots] == ["individual", "global"]
     assert len(view.visitor.frozen) == 2
+
+
+def test_a_visitor_that_is_no_longer_the_persons_goes_back_to_its_own_unit_with_the_next_session() -> None:
+    drawn = frozen_of(ask(SITE, "kiosk", touchpoint="pick"))
+    request = replace(FIRST, visitor=Visitor("v-1", "kiosk", FIRST.session, (drawn,)))
+    view = PageView(request, profile_of("v-1"))
+    assert view.visitor.unit == "v-1"
+    assert [slot.decision.unit for slot in view.plan.slots] == ["v-1", "v-1"]
+    assert view.plan.slots[1].decision == ask(
+        SITE,
+        "v-1",
+        touchpoint="pick",
+        session=FIRST.session,
+        profile=profile_of("v-1"),
+        attributes=dict(REQUEST.context),
+    )
+    [crossing, *_] = view.events([])
+    assert (crossing["unit_before"], crossing["unit"]) == ("kiosk", "v-1")
+    later = PageView(replace(REQUEST, visitor=request.visitor), profile_of("v-1"))
+    assert (later.visitor.unit, later.events([])) == ("kiosk", [])
 
 
 def test_a_crossing_is_logged_with_the_exposures_and_without_any() -> None:
