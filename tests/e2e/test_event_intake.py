@@ -7,7 +7,7 @@ import json
 import httpx
 import pytest
 
-from tests.e2e.world import Browser, World, now_ms, read_lines
+from tests.e2e.world import Browser, World, eventually, now_ms, read_lines
 
 
 @pytest.fixture
@@ -49,6 +49,25 @@ def test_one_bad_event_of_three_goes_to_quarantine_with_its_reason(shop: World, 
 def test_events_without_a_visitor_are_refused_and_not_stored(shop: World) -> None:
     answer = shop.browser().report("hero_click")
     assert (answer.status_code, answer.json()["error"]) == (401, "no_visitor")
+
+
+def test_a_cookie_that_is_not_believed_is_refused_and_counted(shop: World, browser: Browser) -> None:
+    before = shop.edge.counted("visitor_cookie_forged")
+    browser.cookie = browser.cookie.replace(browser.visitor, "somebody-else")
+    answer = browser.report("hero_click")
+    assert (answer.status_code, answer.json()["error"]) == (401, "no_visitor")
+    eventually(lambda: shop.edge.counted("visitor_cookie_forged") > before or None, "the forged cookie counted")
+
+
+def test_what_a_cookie_declares_that_nobody_asks_reaches_neither_the_visitors_cookie_nor_the_lake(shop: World) -> None:
+    before = shop.edge.counted("preference_refused")
+    browser = shop.browser()
+    browser.cookie = "usher-said=religion:catholic.topic:Coats.income:rich"
+    browser.get("/")
+    assert "~topic:Coats!" in browser.cookie and "catholic" not in browser.cookie
+    stored = json.dumps(shop.events(lambda event: event["visitor"] == browser.visitor))
+    assert '"preferences": {"topic": "Coats"}' in stored and "catholic" not in stored
+    eventually(lambda: shop.edge.counted("preference_refused") > before or None, "the refused answers counted")
 
 
 def test_a_body_without_a_length_is_read_up_to_the_limit(shop: World, browser: Browser) -> None:
