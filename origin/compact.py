@@ -21,7 +21,7 @@ from typing import Final
 
 import pyarrow as pa
 
-from origin.balances import add_balances
+from origin.balances import Balance, add_balances
 from origin.compacted import (
     INDEX,
     Index,
@@ -34,15 +34,14 @@ from origin.compacted import (
     write_index,
     write_keys,
 )
+from origin.copies import NO_CLAIMS, Claims, Hashes, Rows, find_copies
 from origin.lake import Lake, reported
 from origin.processes import Workers
 from origin.staging import (
-    Copies,
-    Hashes,
-    Rows,
+    Joined,
     Staged,
     StagedObjects,
-    find_copies,
+    claim_rows,
     hash_part,
     join_parts,
     read_part,
@@ -111,9 +110,8 @@ def _compact_day(
     repeated = sum(result.repeated for result in results)
     for received, parts in sorted(staged.items()):
         name_joined = f"{received}/{name}-joined"
-        days[received], copies = _merge(lake, workers, index.days.get(received, ()), parts, name_joined)
-        add_balances(hours, copies.hours)
-        repeated += sum(map(len, copies.rows))
+        days[received], copies = _merge(lake, workers, index.days.get(received, ()), parts, name_joined, hours)
+        repeated += copies
     keys = f"objects/{day or 'undated'}-{generation}.gz"
     write_keys(lake, keys, [*KnownObjects(lake, index).of_day(day), *(key for key, _ in objects)])
     new = Index(generation=generation, days=days, objects={**index.objects, day: keys}, hours=hours)
@@ -123,28 +121,40 @@ def _compact_day(
 
 
 def _merge(
-    lake: Lake, workers: Workers, parts: Sequence[Part], staged: Sequence[Staged], name: str
-) -> tuple[tuple[Part, ...], Copies]:
-    """The parts of a day of receipt together with those that were staged for it, and the rows that were copies. The
-    files of parts that are written anew begin with `name`."""
+    lake: Lake, workers: Workers, parts: Sequence[Part], staged: Sequence[Staged], name: str, hours: dict[int, Balance]
+) -> tuple[tuple[Part, ...], int]:
+    """The parts of a day of receipt together with those that were staged for it, and how many rows were copies, which
+    are counted in `hours`. The files of parts that are written anew begin with `name`."""
     paths = [lake.compacted / part.file for part in parts]
     hashes: list[Hashes] = [*workers.map(hash_part, [(path,) for path in paths]), *(each.hashes for each in staged)]
     sizes = [*_weigh(lake, workers, parts), *(each.bytes for each in staged)]
     paths += [each.path for each in staged]
+    copies = _find_copies(workers, paths, hashes)
+    groups = group_small(sizes)
+    written = [group for group in groups if len(group) > 1 or any(len(copies[i]) for i in group)]
+    targets = [lake.compacted / f"{name}-{number:05}.parquet" for number in range(len(written))]
+    calls = [([(paths[i], copies[i]) for i in group], path) for group, path in zip(written, targets, strict=True)]
+    joined: list[Joined] = workers.map(join_parts, calls)
+    for each in joined:
+        add_balances(hours, each.hours)
+    kept = [(paths[i], len(hashes[i]), sizes[i]) for group in groups if group not in written for i in group]
+    made = [(path, each.rows, each.bytes) for path, each in zip(targets, joined, strict=True)]
+    names = [(path.relative_to(lake.compacted).as_posix(), rows, size) for path, rows, size in sorted([*kept, *made])]
+    return tuple(Part(file=file, rows=rows, bytes=size) for file, rows, size in names if rows), sum(map(len, copies))
+
+
+def _find_copies(workers: Workers, paths: Sequence[Path], hashes: Sequence[Hashes]) -> list[Rows]:
+    """The numbers of the rows in each part that are copies."""
+
+    def claim(numbers: Sequence[Rows]) -> list[Claims]:
+        asked = [i for i, own in enumerate(numbers) if len(own)]
+        found = dict(zip(asked, workers.map(claim_rows, [(paths[i], numbers[i]) for i in asked]), strict=True))
+        return [found.get(i, NO_CLAIMS) for i in range(len(paths))]
 
     def take(place: int, numbers: Rows) -> pa.Table:
         return read_part(paths[place]).take(pa.array(numbers))
 
-    copies = find_copies(hashes, take)
-    groups = group_small(sizes)
-    written = [group for group in groups if len(group) > 1 or any(len(copies.rows[i]) for i in group)]
-    targets = [lake.compacted / f"{name}-{number:05}.parquet" for number in range(len(written))]
-    calls = [([(paths[i], copies.rows[i]) for i in group], path) for group, path in zip(written, targets, strict=True)]
-    joined: list[tuple[int, int]] = workers.map(join_parts, calls)
-    kept = [(paths[i], len(hashes[i]), sizes[i]) for group in groups if group not in written for i in group]
-    made = [(path, rows, size) for path, (rows, size) in zip(targets, joined, strict=True)]
-    names = [(path.relative_to(lake.compacted).as_posix(), rows, size) for path, rows, size in sorted([*kept, *made])]
-    return tuple(Part(file=file, rows=rows, bytes=size) for file, rows, size in names if rows), copies
+    return find_copies(hashes, claim, take)
 
 
 def _weigh(lake: Lake, workers: Workers, parts: Sequence[Part]) -> list[int]:

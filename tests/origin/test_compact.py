@@ -26,7 +26,7 @@ from origin.lines import read_tables
 from origin.processes import Workers
 from origin.pull import Pulled, pull
 from origin.settings import Settings
-from origin.staging import join_parts, weigh_part
+from origin.staging import Joined, join_parts, weigh_part
 from tests.origin.mail import Isolate, deliver, sent
 from tests.origin.shop import DAY_MS, NOON_MS, Event, exposure, goal, pack, store
 
@@ -138,7 +138,7 @@ def test_what_one_process_joins_does_not_grow_with_the_day(lake: Lake, monkeypat
     monkeypatch.setattr("origin.compact.PART_BYTES", 100_000)
     joined: list[int] = []
 
-    def note(sources: list[tuple[Path, Any]], path: Path) -> tuple[int, int]:
+    def note(sources: list[tuple[Path, Any]], path: Path) -> Joined:
         joined.append(sum(weigh_part(source) for source, _ in sources))
         return join_parts(sources, path)
 
@@ -249,8 +249,8 @@ def test_small_work_starts_no_processes() -> None:
 
 
 def test_hashes_are_compared_in_slices(lake: Lake, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("origin.staging.SORTED_HASHES", 7)
-    monkeypatch.setattr("origin.staging.COMPARED_HASHES", 2)
+    monkeypatch.setattr("origin.copies.SORTED_HASHES", 7)
+    monkeypatch.setattr("origin.copies.COMPARED_IDENTITIES", 2)
     events = [sent("goal", i) for i in range(40)]
     store(lake, events + events[::2] + events[::4])
     assert compact(lake).repeated == 20 + 10
