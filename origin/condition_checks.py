@@ -15,7 +15,12 @@ LOGICAL: Final = ("$and", "$or", "$nor")
 MEMBERSHIP: Final = ("$in", "$nin", "$ini", "$nini")
 ALL: Final = ("$all", "$alli")
 PATTERNS: Final = ("$regex", "$regexi")
-GROUPS: Final = ("$inGroup", "$notInGroup")
+# What asks for groups, and what can stand there instead.
+GROUPS: Final = {
+    "$inGroup": 'list the values, as in "$in" = ["a", "b"]',
+    "$notInGroup": 'list the values, as in "$nin" = ["a", "b"]',
+    "$savedGroup": "write out the condition that the group stands for",
+}
 NESTED: Final = ("$not", "$size", "$elemMatch")
 OPERATORS: Final = (
     *("$eq", "$ne", "$lt", "$lte", "$gt", "$gte", "$exists", "$type"),
@@ -125,7 +130,5 @@ def _find_in_pattern(place: Place, path: str, pattern: object) -> Iterator[Probl
 
 def _refuse_operator(place: Place, path: str, operator: str) -> Problem:
     if operator in GROUPS:
-        listing = "$in" if operator == "$inGroup" else "$nin"
-        remedy = f'list the values, as in {show(listing)} = ["a", "b"]'
-        return Problem(place, f"there are no groups in usher.toml yet; {remedy}", path)
+        return Problem(place, f"there are no groups in usher.toml yet; {GROUPS[operator]}", path)
     return Problem(place, f"is no operator; write {suggest(operator, KNOWN)}", path)

@@ -22,7 +22,8 @@ from shared.javascript import (
     type_name,
 )
 
-Groups = Mapping[str, Sequence[object]]
+# Saved groups by their names: lists of members, or objects as the reference's newer releases publish them.
+Groups = Mapping[str, object]
 Test = Callable[[object, Groups], bool]
 
 
@@ -126,12 +127,22 @@ def in_group(name: object, *, wanted: bool) -> Test:
     key = to_string(name)
 
     def is_in_group(value: object, groups: Groups) -> bool:
-        members = groups.get(key, ())
-        if not isinstance(members, list | tuple):
-            return False
-        return _any_in(value, lambda each: any(is_identical(each, member) for member in members)) is wanted
+        members = list_members(groups.get(key, ()))
+        return members is not None and is_among(value, members) is wanted
 
     return is_in_group
+
+
+def list_members(group: object) -> Sequence[object] | None:
+    """The members of a saved group, a list or `{"type": "list", "values": […]}`; None where it is neither."""
+    if isinstance(group, Mapping) and group.get("type") == "list":
+        group = group.get("values")
+    return group if isinstance(group, list | tuple) else None
+
+
+def is_among(value: object, members: Sequence[object]) -> bool:
+    """Whether a value, or any element of a list, is identical to one of these."""
+    return _any_in(value, lambda each: any(is_identical(each, member) for member in members))
 
 
 def _any_in(value: object, contains: Callable[[object], bool]) -> bool:

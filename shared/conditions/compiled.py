@@ -21,6 +21,8 @@ from shared.conditions.comparisons import (
     identical_to,
     in_group,
     in_version_order,
+    is_among,
+    list_members,
     matching,
     never,
     of_type,
@@ -47,7 +49,8 @@ def matches(condition: Mapping[str, object], attributes: Attributes, groups: Gro
     """Say whether `attributes` satisfy `condition`.
 
     Compiles anew at every call: keep the result of `compile_condition` where it is hot. `groups` maps the names that
-    `$inGroup` uses to their members. Raises InvalidCondition as compile_condition does.
+    `$inGroup`, `$notInGroup` and `$savedGroup` use to a list of members, `{"type": "list", "attributeKey": …,
+    "values": […]}` or `{"type": "condition", "condition": {…}}`. Raises InvalidCondition as compile_condition does.
     """
     return compile_condition(condition)(attributes, groups or {})
 
@@ -56,8 +59,8 @@ def compile_condition(condition: object, path: str = "condition") -> Condition:
     """Compile a condition into a function of attributes and groups.
 
     What the reference never matches (an unknown operator, a text that is no regular expression) matches nothing here
-    either. Raises InvalidCondition, with the place below `path`, for what is not an object, nests too deep, or holds a
-    regular expression that cannot be honoured or may take too long.
+    either. A regular expression sees the first 2,000 characters of a text. Raises InvalidCondition, with the place
+    below `path`, for what is not an object, nests too deep, or holds a regular expression that cannot be honoured.
     """
     return _compile_object(condition, path, 0)
 
@@ -73,6 +76,8 @@ def _compile_object(condition: object, path: str, depth: int) -> Condition:
             parts.append(_compile_list(key, value, place, depth))
         elif key == "$not":
             parts.append(_negate(_compile_object(value, place, depth + 1)))
+        elif key == "$savedGroup":
+            parts.append(_refer(value, place, depth))
         else:
             parts.append(_at(str(key).split("."), _compile_value(value, place, depth + 1, insensitive=False)))
     return _all_of(parts)
@@ -85,6 +90,35 @@ def _compile_list(operator: str, value: object, path: str, depth: int) -> Condit
     if operator == "$and":
         return _all_of(parts)
     return _any_of(parts) if operator == "$or" else _negate(_any_of(parts))
+
+
+def _refer(reference: object, path: str, depth: int) -> Condition:
+    """`$savedGroup`: whether an attribute, the reference's or else the group's own, is listed in a group, or the
+    condition of a group holds. What is neither, or asks for itself, holds for nobody."""
+    if not isinstance(reference, Mapping):
+        return never
+    name = reference.get("id")
+    if not isinstance(name, str) or not isinstance(reference.get("attributeKey", ""), str):
+        return never
+
+    def is_member(attributes: Attributes, groups: Groups) -> bool:
+        group = groups.get(name)
+        if not isinstance(group, Mapping):
+            return False
+        if group.get("type") == "list":
+            key, members = reference.get("attributeKey", group.get("attributeKey")), list_members(group)
+            return (
+                isinstance(key, str) and members is not None and is_among(_look_up(attributes, key.split(".")), members)
+            )
+        if group.get("type") != "condition":
+            return False
+        try:
+            holds = _compile_object(group.get("condition"), path, depth + 1)
+        except InvalidCondition:
+            return False
+        return holds(attributes, {**groups, name: None})
+
+    return is_member
 
 
 def _negate(part: Condition) -> Condition:
@@ -252,8 +286,8 @@ def _show(value: object) -> str:
 
 
 def _start(value: object) -> str:
-    """The first 40 characters of a value; of one that nests without end, nothing."""
+    """The first 40 characters of a value; of one that nests without end or has thousands of digits, nothing."""
     try:
         return str(value)[:40]
-    except RecursionError:
+    except (RecursionError, ValueError):
         return "…"

@@ -107,10 +107,10 @@ class _Reader:
             item = self._read_term(depth)
             opening = self._text[start : start + 4]
             repeatable = opening not in ("(?<=", "(?<!") if opening[0] == "(" else not isinstance(item, Edge)
-            items.append(self._read_quantifier(item, start, repeatable))
+            items.append(self._read_quantifier(item, repeatable))
         return items[0] if len(items) == 1 else Sequence(tuple(items))
 
-    def _read_quantifier(self, item: Node, start: int, repeatable: bool) -> Node:
+    def _read_quantifier(self, item: Node, repeatable: bool) -> Node:
         character = self._peek()
         if character in _QUANTIFIERS:
             self._at += 1
@@ -126,7 +126,7 @@ class _Reader:
         if high is not None and high < low:
             raise NoPattern("numbers of a quantifier out of order")
         self._take("?")  # lazy or greedy, the same texts match
-        return Repeat(item, low, high, self._text[start : self._at])
+        return Repeat(item, low, high)
 
     def _read_term(self, depth: int) -> Node:
         character = self._text[self._at]
@@ -152,7 +152,7 @@ class _Reader:
         for opening, (behind, negated) in _LOOKS.items():
             if self._take(opening):
                 body = self._close(depth)
-                return Look(body, behind, negated, self._text[start : self._at])
+                return Look(body, behind, negated)
         if self._take("(?<"):
             name = self._match(_NAME)
             if name is None or name.group() in self._names:

@@ -44,7 +44,6 @@ class Look:
     body: Node
     behind: bool
     negated: bool
-    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,27 +62,18 @@ class Choice:
 
 @dataclass(frozen=True, slots=True)
 class Repeat:
-    """`body` from `low` to `high` times (None: without end); `text` is how it stands in the pattern."""
+    """`body` from `low` to `high` times (None: without end)."""
 
     body: Node
     low: int
     high: int | None
-    text: str
 
 
-@dataclass(frozen=True, slots=True)
-class Until:
-    """A repetition of one character up to the first place where `ending` follows. No pattern is read as one."""
-
-    run: Repeat
-    ending: tuple[Node, ...]
-
-
-Node = Chars | Edge | Look | Sequence | Choice | Repeat | Until
+Node = Chars | Edge | Look | Sequence | Choice | Repeat
 
 
 def complement(ranges: Ranges) -> Ranges:
-    """All characters that are in none of the ranges."""
+    """All characters that are in none of the ranges, in order."""
     gaps = []
     start = 0
     for low, high in sorted(ranges):

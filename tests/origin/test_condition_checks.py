@@ -44,6 +44,10 @@ MISTAKES: list[tuple[Condition, str]] = [
         {"device": {"$notInGroup": "vip"}},
         'c.device.$notInGroup: there are no groups in usher.toml yet; list the values, as in "$nin" = ["a", "b"]',
     ),
+    (
+        {"$savedGroup": {"id": "vip"}},
+        "c.$savedGroup: there are no groups in usher.toml yet; write out the condition that the group stands for",
+    ),
     ({"path": {"$regex": 3}}, f"c.path.$regex: 3 is not a text; write a regular expression in quotes, {PATTERN}"),
     (
         {"path": {"$regexi": "("}},

@@ -15,6 +15,7 @@ from shared.errors import InvalidCondition
 from shared.javascript import to_number, to_string, to_utf16
 from shared.patterns import compile_pattern
 from shared.patterns.tree import NoPattern, UnsupportedPattern
+from tests.shared.test_patterns import MAX_LINES, count_lines, simulate
 
 Scalars = (
     st.none()
@@ -137,7 +138,7 @@ def test_texts_are_ordered_as_their_utf_16_units_are(left: str, right: str) -> N
     assert (to_utf16(left) < to_utf16(right)) is (units(left) < units(right))
 
 
-Atoms = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\w", r"\d", r"\s", r"\b", "^", "$", "ab"])
+Atoms = st.sampled_from(["a", "b", ".", "[ab]", "[^a]", r"\w", r"\d", r"\s", r"\b", r"\B", "^", "$", "ab", "(?<=a)"])
 Quantifiers = st.sampled_from(["", "", "", "*", "+", "?", "{2}", "{1,3}", "{0,20}", "{2,}", "*?"])
 Patterns = st.recursive(
     Atoms,
@@ -152,16 +153,57 @@ Patterns = st.recursive(
 
 
 @settings(max_examples=300)
-@given(Patterns, st.lists(st.text("ab1 \n", max_size=7), max_size=6))
-def test_a_pattern_that_is_taken_finds_what_pythons_own_reading_finds(pattern: str, texts: list[str]) -> None:
-    try:
-        search = compile_pattern(pattern)
-    except UnsupportedPattern:
-        return
+@given(Patterns, st.lists(st.text("ab1 \n", min_size=1, max_size=7), max_size=6))
+def test_a_pattern_finds_what_pythons_own_reading_finds(pattern: str, texts: list[str]) -> None:
+    search, simulated = compile_pattern(pattern), simulate(pattern)
     # Where the two languages differ on these atoms, Python is told what JavaScript means.
     compiled = re.compile(pattern.replace("$", r"\Z").replace(".", "[^\n]"), re.ASCII)
     for text in texts:
-        assert search(text) is (compiled.search(text) is not None), text
+        assert search(text) is simulated(text) is (compiled.search(text) is not None), text
+
+
+@settings(max_examples=100)
+@given(Patterns, st.text("ab1 \n", min_size=1, max_size=7), st.integers(0, 2_100), st.sampled_from(["", "!", "a", "1"]))
+def test_the_length_of_a_text_changes_how_a_pattern_is_run_but_not_what_it_finds(
+    pattern: str, piece: str, length: int, last: str
+) -> None:
+    text = (piece * length)[:length] + last
+    assert compile_pattern(pattern)(text) is simulate(pattern)(text[:2_000])
+
+
+# Patterns that are large, deep or wide: nested counts, alternatives, looks around, rows of one class.
+Pieces = st.sampled_from(
+    ["a", "é", ".", r"\w", r"\W", r"\S", "[^a]", "[ÿ-翿]", "[ĀĂĄ]", "", r"\b", "^", "$", "a?", ".*", "(?=a)", "(?<!a+)"]
+)
+Counts = st.sampled_from(["*", "+", "?", "{3}", "{0,12}", "{12}", "{2,}", "{0,40}", "{999}", "{0,2000}"])
+Large = st.recursive(
+    st.builds(lambda piece, times: piece * times, Pieces, st.sampled_from([1, 1, 3, 40])),
+    lambda inner: (
+        st.builds(lambda body, deep, count: "(?:" * deep + body + f"){count}" * deep, inner, st.integers(1, 6), Counts)
+        | st.builds(lambda body, deep: "(?:" * deep + body + ")+" * deep, inner, st.integers(1, 20))
+        | st.builds(lambda body, count: f"(?:{body}){count}", st.lists(inner, max_size=8).map("|".join), Counts)
+        | st.builds(lambda body, look: f"(?{look}{body})", inner, st.sampled_from(["=", "!", "<=", "<!"]))
+        | st.lists(inner, max_size=8).map("".join)
+    ),
+    max_leaves=30,
+)
+
+
+@settings(max_examples=150)
+@given(Large, st.booleans(), st.booleans())
+@example("((a?){0,12}){0,12}b", False, True)
+@example("(?:(?:.{0,300}|.){0,12}.{0,300}){0,12}b", False, True)
+def test_the_time_to_compile_a_pattern_is_bounded(body: str, insensitive: bool, anchored: bool) -> None:
+    pattern = f"^{body}"[not anchored :][:500]
+
+    def compile_or_refuse() -> None:
+        try:
+            compile_pattern.__wrapped__(pattern, insensitive=insensitive)
+        except (NoPattern, UnsupportedPattern):
+            return
+
+    re.purge()
+    assert count_lines(compile_or_refuse) <= MAX_LINES
 
 
 @settings(max_examples=300)
