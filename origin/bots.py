@@ -3,7 +3,7 @@
 A visitor is labelled for what any of their events shows, by the first of these reasons that fits:
 
     declared:<name>       the user agent is on the maintained list of crawlers, libraries and monitors
-    headless:<name>       it is that of a browser driven by a program
+    headless:<name>       it is that of a browser driven by a program, or the browser itself says so (webdriver)
     page_view_rate        more than MOST_PAGE_VIEWS pages within any 60 seconds
     event_rate            more than MOST_EVENTS events within any 60 seconds
     no_agent              no request for a page ever named a browser
@@ -38,7 +38,9 @@ _AT_ONCE: Final = 150
 # Requests say what they accept since this schema.
 _FIRST_WITH_AGENTS: Final = 3
 # The columns that are read here.
-_READ: Final = ("type", "visitor", "page_view", "received_ms", "happened_ms", "schema", "user_agent", "context")
+_READ: Final = (
+    *("type", "visitor", "page_view", "received_ms", "happened_ms", "schema", "user_agent", "context", "driven"),
+)
 # By which reason a visitor is labelled where several fit.
 _ORDER: Final = ("declared", "headless", "page_view_rate", "event_rate", "no_agent", "no_language")
 _LABELS: Final = pa.schema([("bot_visitor", pa.string()), ("bot", pa.string())])
@@ -49,7 +51,9 @@ def find_bots(connection: ibis.BaseBackend, events: ir.Table) -> pa.Table:
     human = events.filter(events.visitor != "", events.source.fill_null(EDGE) != SERVER).select(*_READ)
     agents = connection.to_pyarrow(human.filter(human.user_agent.notnull()).select("user_agent").distinct())
     suspects = judge_agents(agents["user_agent"].combine_chunks())
-    reasons = [*_by_rate(human), *_by_silence(human)]
+    driven = human.filter(human.driven.fill_null(False))
+    reasons = [driven.select("visitor", reason=ibis.literal("headless:webdriver")).distinct()]
+    reasons += [*_by_rate(human), *_by_silence(human)]
     if suspects:
         known = ibis.memtable(pa.table({"agent": list(suspects), "reason": list(suspects.values())}))
         declared = human.inner_join(known, human.user_agent == known.agent)

@@ -16,11 +16,13 @@ from origin.errors import LakeError
 from origin.lake import Lake
 from origin.stored import read_events
 from shared.errors import InvalidProfile, InvalidSnapshot
-from shared.events import LOGGED, SCHEMA
+from shared.events import LOGGED
 from shared.profile import Profile
 from shared.situation import Situation, situate
 from shared.snapshot import Snapshot
 
+# Exposures hold all that a replay needs since this version of the event schema.
+FIRST_WITH_ALL: Final = 3
 # Reasons of decisions that were not made at their view: one repeats an earlier one, a preview link forced the other.
 REPEATED: Final = "kept"
 FORCED: Final = "preview"
@@ -159,7 +161,7 @@ def _read_exposures(lake: Lake, wanted: str | None) -> Iterator[LoggedDecision]:
         events = read_events(connection, lake)
         if events is None:
             return
-        exposures = events.filter(events.type == "exposure", events["schema"] >= SCHEMA)
+        exposures = events.filter(events.type == "exposure", events["schema"] >= FIRST_WITH_ALL)
         if wanted is not None:
             exposures = exposures.filter(ibis.or_(*(exposures[name] == wanted for name in _IDS)))
         ordered = exposures.order_by("received_ms", "visitor", "event_id").select(*_READ)

@@ -1,8 +1,8 @@
 """The event schema: every type of event and every field, in one table from which all else is derived.
 
 The readers, the tracking plan's check, the models and the published JSON Schema of the origin, the columns of the lake
-and the documentation read this table. A change to it that older rows of the lake do not fit raises `SCHEMA`, and so does
-a type or field more that the client's script sends: an edge that does not know them yet puts its batches off.
+and the documentation read this table. A change to it that older rows of the lake do not fit raises `SCHEMA`, and so
+does a type or field more that the client's script sends: an edge that does not know them yet puts its batches off.
 """
 
 from __future__ import annotations
@@ -195,6 +195,7 @@ _TYPES: Final = (
             _may("viewport_width", Whole(low=0, high=100_000), "Width of the visible part of the page, in CSS pixels."),
             _may("viewport_height", Whole(low=0, high=100_000), "Height of it."),
             _may("language", Text(longest=35), "Language of the page or browser, as in `en-GB`."),
+            _may("driven", Flag(), "Whether a program drives the browser (`navigator.webdriver`)."),
             _filled("url_path", _PATH, "Path of the page."),
             _filled("device", Choice(options=DEVICES), "Device class, by the user agent.", is_always=False),
             _filled("user_agent", _WORDS, _AGENT_SAYS, is_always=False),

@@ -64,6 +64,11 @@ def test_a_bots_user_agent_says_what_it_is(bots: Bots, agent: str, reason: str) 
     assert bots(page_view(1, "v", user_agent=agent), sent("goal", 2, "v", name="x")) == {"v": reason}
 
 
+def test_a_browser_that_a_program_drives_says_so(bots: Bots) -> None:
+    views = [page_view(1, "driven", user_agent=BROWSERS[0], driven=True), page_view(2, "person", driven=False)]
+    assert bots(*views, page_view(3, "driven"), page_view(4, "silent")) == {"driven": "headless:webdriver"}
+
+
 def test_browsers_are_no_bots() -> None:
     assert judge_agents(pa.array(BROWSERS)) == {}
     assert judge_agents(pa.array([], pa.string())) == {}

@@ -106,6 +106,7 @@
     language: navigator.language,
     viewport_width: innerWidth,
     viewport_height: innerHeight,
+    driven: navigator.webdriver || undefined,
   });
 
   let bottom = 0; // how far down has been seen, in pixels; 0 while nothing has
