@@ -327,7 +327,7 @@ WHOLE_TIME = f"expected a whole number from 0 to {LATEST_MS}"
         ("page_view", {"campaign": {"source": 1}}, "wrong_type", "campaign.source: expected a string, got a number"),
         ("page_view", {"device": "mobile"}, "unplanned", "device: is no field of page_view events; their fields are "
          "type, event_id, created_ms, page_view, url, category, referrer, campaign, viewport_width, viewport_height, "
-         "language"),
+         "language, driven"),
         ("engagement", {"depth": 101}, "out_of_range", "depth: expected a number from 0 to 100, got 101"),
         ("engagement", {"depth": math.nan}, "wrong_type", "depth: expected a number from 0 to 100, got nan"),
         ("engagement", {"depth": False}, "wrong_type", "depth: expected a number from 0 to 100, got False"),
