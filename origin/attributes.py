@@ -57,20 +57,25 @@ def category_paths(categories: Iterable[str]) -> list[str]:
     return [f"{root}.{name}" for name in categories for root in COUNTS]
 
 
+def question_paths(questions: Iterable[str]) -> list[str]:
+    """The paths of what visitors declare, to be known likewise: the edge keeps answers to these questions alone."""
+    return [f"{PREFERENCES}.{name}" for name in questions]
+
+
 def find_path_problem(path: str, known: Sequence[str]) -> str | None:
     """Say what is wrong with the path of an attribute, and what to write, or None. `known` are the request's own and
-    the paths of the configured categories."""
+    the paths of the configured categories and questions."""
     if is_sensitive(path):
         return f"reads {show(path)}, which is on the sensitive list; decide without it"
     top, _, below = path.partition(".")
     if top == "profile" and all(below.split(".")):
         return None
     if top in NAMESPACES:
-        if path in SESSION_ATTRIBUTES or (path.startswith(f"{PREFERENCES}.") and all(path.split("."))):
-            return None
-        if path in known:
+        if path in SESSION_ATTRIBUTES or path in known:
             return None
         root, _, name = path.rpartition(".")
+        if root == PREFERENCES and name:
+            return f"reads {show(path)}, and there is no such question; {_suggest_question(path, name, known)}"
         if root in COUNTS:
             return f"reads {show(path)}, and there is no such category; {_suggest_category(root, name, known)}"
         return f"reads {show(path)}, which is no attribute; write {_suggest_below(top, below)}"
@@ -148,6 +153,12 @@ def _suggest_category(root: str, name: str, known: Sequence[str]) -> str:
     there = [f"{root}.{each}" if root else each for each in _categories(known)]
     add = f"add [categories.{show_key(name)}]"
     return f"write {suggest(f'{root}.{name}' if root else name, there)}, or {add}" if there else add
+
+
+def _suggest_question(path: str, name: str, known: Sequence[str]) -> str:
+    there = [each for each in known if each.startswith(f"{PREFERENCES}.")]
+    add = f"add [questions.{show_key(name)}] with its answers"
+    return f"write {suggest(path, there)}, or {add}" if there else add
 
 
 def _suggest_below(top: str, below: str) -> str:

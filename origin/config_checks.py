@@ -19,6 +19,7 @@ from origin.attributes import (
     find_interest_problem,
     find_path_problem,
     find_phrase_problem,
+    question_paths,
     referenced_paths,
 )
 from origin.catalogue import Expansion
@@ -37,11 +38,11 @@ def find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Expa
     """Yield what is wrong with a parsed file beyond single fields; `expansions` are its catalogues by touchpoint."""
     yield from _find_attribute_problems(raw)
     attributes = raw.get("attributes")
-    categories = [name for name, _ in tables(raw, "categories")]
     known = [
         *BUILT_IN_ATTRIBUTES,
         *(attributes if isinstance(attributes, Mapping) else ()),
-        *category_paths(categories),
+        *category_paths([name for name, _ in tables(raw, "categories")]),
+        *question_paths([name for name, _ in tables(raw, "questions")]),
     ]
     if "intent" not in raw:
         yield from _find_scoreless_conditions(raw)

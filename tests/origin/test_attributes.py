@@ -13,13 +13,14 @@ from origin.attributes import (
     find_feature_problem,
     find_interest_problem,
     find_path_problem,
+    question_paths,
 )
 from origin.config import load_config
 from origin.errors import ConfigError
 from shared.session import Session
 from tests.origin.shop import USHER_TOML, write_config
 
-KNOWN = ("path", "device", "language", "referrer", "tier")
+KNOWN = ("path", "device", "language", "referrer", "tier", *question_paths(["topic"]))
 OF_PROFILES = '"profile.decisions", "profile.rewards" or "profile.days"'
 LISTED = (
     '"session.views", "session.visits", "session.intent", "session.referral", "session.preferences", '
@@ -51,6 +52,15 @@ def test_what_there_is_may_be_read(path: str) -> None:
         ("session.view", 'reads "session.view", which is no attribute; write "session.views"'),
         ("session", 'reads "session", which is no attribute; write ' + LISTED),
         ("session.views.x", 'reads "session.views.x", which is no attribute; write "session.views"'),
+        (
+            "session.preferences.topics",
+            'reads "session.preferences.topics", and there is no such question; write "session.preferences.topic", or '
+            "add [questions.topics] with its answers",
+        ),
+        (
+            "session.preferences.topic.x",
+            'reads "session.preferences.topic.x", which is no attribute; write "session.preferences"',
+        ),
         (
             "session.preferences..x",
             'reads "session.preferences..x", which is no attribute; write "session.preferences"',
@@ -193,6 +203,12 @@ def test_without_categories_one_is_to_be_added() -> None:
     )
 
 
+def test_where_nothing_is_asked_nothing_declared_can_be_read() -> None:
+    problem = 'reads "session.preferences.topic", and there is no such question; add [questions.topic] with its answers'
+    assert find_path_problem("session.preferences.topic", ["path"]) == problem
+    assert find_interest_problem("session.preferences.topic", ["path"]) == problem
+
+
 def test_categories_are_no_attributes_of_the_request() -> None:
     assert find_path_problem("pricing", WITH_CATEGORIES) == find_path_problem("pricing", KNOWN)
 
@@ -217,6 +233,8 @@ def test_the_primary_interest_is_a_text() -> None:
 BASE = (
     USHER_TOML
     + """
+[questions.topic]
+answers = ["coats"]
 [intent]
 bias = -2.0
 weights = { "session.views" = 0.2, "session.referral=search" = 0.3 }

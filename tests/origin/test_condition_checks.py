@@ -132,6 +132,7 @@ def test_sensitive_values_in_conditions_of_segments_and_of_variants_are_refused(
     text = USHER_TOML.replace('{ device = "mobile" }', '{ language = "race" }').replace(
         '"<b>craft</b>"', '"<b>craft</b>", condition = { "session.preferences.topic" = { "$in" = ["pregnancy"] } }'
     )
+    text += '[questions.topic]\nanswers = ["coats"]\n'
     with pytest.raises(ConfigError) as caught:
         load_config(write_config(tmp_path, text))
     assert caught.value.problems == (

@@ -308,6 +308,8 @@ RICH = """
 id = "shop"
 interest = "session.preferences.topic"
 origins = ["https://www.example.com"]
+[questions.topic]
+answers = ["coats", "shoes"]
 [goals.click]
 window_h = 1
 [intent]

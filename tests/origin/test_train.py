@@ -172,6 +172,7 @@ SESSIONS = USHER_TOML.replace(
     'condition = { device = "mobile" }',
     'condition = { "session.referral" = "search", "session.views" = { "$gte" = 2 } }',
 ).replace('condition = { device = "desktop" }', 'condition = { "session.preferences.topic" = "coats" }')
+SESSIONS += '[questions.topic]\nanswers = ["coats", "shoes", "hats"]\n'
 
 
 def test_segments_over_the_session_learn_from_what_the_exposures_logged(lake: Lake) -> None:

@@ -17,6 +17,8 @@ TEXT = """
 [site]
 id = "shop"
 interest = "session.preferences.topic"
+[questions.topic]
+answers = ["coats", "shoes"]
 [goals.click]
 [touchpoints.hero]
 goal = "click"
@@ -49,6 +51,8 @@ PICK = """
 [site]
 id = "shop"
 interest = "session.preferences.topic"
+[questions.topic]
+answers = ["coats", "shoes"]
 [goals.click]
 [touchpoints.pick]
 goal = "click"
