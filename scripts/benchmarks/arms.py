@@ -191,7 +191,8 @@ def _peers() -> list[Arm]:
     arms = []
     for page, twin in zip(_counted(site), twins, strict=True):
         size = COUNTED[page.path]
-        rival = replace(page, site=made_site(touchpoints=size.touchpoints, pages={page.path: size}))
+        alone = made_site(touchpoints=size.touchpoints, pages={page.path: size}, kind="alone")
+        rival = replace(page, site=alone)
         arms += [*_compared(page), *twin.floors(), twin.usher("next")]
         arms += [rival.growthbook_sdk(), rival.growthbook_edge()]
     return arms

@@ -14,7 +14,7 @@ import sys
 import tempfile
 import time
 import tomllib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -96,7 +96,7 @@ def run_workers(workers: Sequence[Worker]) -> Iterator[Mapping[str, str]]:
 @contextmanager
 def run_world(workers: Sequence[Worker], *, inspect: bool = False) -> Iterator[World]:
     """Run the Workers, with their sites published; with `inspect`, V8's inspector listens on a port."""
-    sites = {worker.site.name: worker.site for worker in workers if worker.site is not None}
+    sites = _name_sites(workers)
     fillers = [Worker(name=_filler(site), entry="fill.js", site=site) for site in sites.values() if site.profiles]
     workers = [*workers, *fillers]
     *free, inspector = _free_ports(len(workers) + 1)
@@ -125,6 +125,16 @@ def run_world(workers: Sequence[Worker], *, inspect: bool = False) -> Iterator[W
             for site in sites.values():
                 _fill(world, site, folder / f"lake-{site.name}")
             yield world
+
+
+def _name_sites(workers: Iterable[Worker]) -> dict[str, Site]:
+    """The sites of the Workers by their names, under which they share pages and KV. Raises ValueError where two of
+    them have the same."""
+    sites: dict[str, Site] = {}
+    for worker in workers:
+        if worker.site is not None and sites.setdefault(worker.site.name, worker.site) != worker.site:
+            raise ValueError(f"two sites are called {worker.site.name}: give one of them a kind of its own")
+    return sites
 
 
 def _fill(world: World, site: Site, folder: Path) -> None:
