@@ -34,7 +34,9 @@ app = typer.Typer(
     name="usher", help="Personalisation decided at the edge.", no_args_is_help=True, add_completion=False,
     pretty_exceptions_enable=False,
 )  # fmt: skip
-identity = typer.Typer(help="Who belongs together: show it, or import what another system knows.", no_args_is_help=True)
+identity = typer.Typer(
+    help="Who belongs together: show it, import what another system knows, or take that back.", no_args_is_help=True
+)
 app.add_typer(identity, name="identity")
 app.add_typer(events, name="events")
 
@@ -294,6 +296,21 @@ def import_graph(file: Annotated[Path, typer.Argument(help="CSV with kind_1, id_
     out.print(f"[green]imported[/] {done.links:,} links{known}; the next usher stitch or usher retrain judges them")
 
 
+@identity.command("forget-import")
+def forget_import(
+    file: Annotated[Path, typer.Argument(help="the CSV file, with the very pairs that were imported")],
+) -> None:
+    """Take back the import of an identity graph: what only it said is undone with the next stitching."""
+    from origin.identity.importing import forget_graph
+
+    with _reported():
+        settings = _settings()
+        key = settings.user_hash_key()
+        with _lake(settings) as lake, out.status(f"forgetting {escape(str(file))}"):
+            links = forget_graph(file, key, lake)
+    out.print(f"[green]forgotten[/] {links:,} links; the next usher stitch or usher retrain undoes what only they said")
+
+
 @identity.command()
 def show(
     wanted: Annotated[str, typer.Argument(metavar="VISITOR|USER|PERSON", help="an id; a user's own id or its hash")],
@@ -382,7 +399,8 @@ def _stitch(config: Config, lake: Lake) -> None:
     )
     refused = sum(count for outcome, count in done.outcomes.items() if outcome != "joined")
     if refused:
-        out.print(f"[yellow]note[/] {refused:,} links are not joined, because of shared visitors or too large persons")
+        reason = "because of shared visitors or users, or of too large persons"
+        out.print(f"[yellow]note[/] {refused:,} links are not joined, {reason}")
 
 
 def _train(config: Config, lake: Lake, as_of_ms: int) -> Model:

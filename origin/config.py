@@ -127,8 +127,16 @@ class IdentityConfig(Section):
     """So many users may appear on one device within `window_days`; with one more it counts as shared, for good."""
     window_days: int = Field(default=30, ge=1, le=3660, examples=[30])
     """Length in days of the window within which the users of a device are counted."""
+    visitors_per_user: int = Field(default=15, ge=1, le=10_000, examples=[15])
+    """So many new devices (private windows and cleared cookies are such too) a user may appear on within
+    `user_window_days`; with one more it counts as shared, for good, like the `guest` of a site that calls many so."""
+    user_window_days: int = Field(default=7, ge=1, le=3660, examples=[7])
+    """Length in days of the window within which the devices of a user are counted."""
     visitors_per_person: int = Field(default=20, ge=1, le=10_000, examples=[20])
-    """So many devices a person may have; what would join more is not joined."""
+    """So many devices a person may have; what would join more is not joined. Where a single device is added, only
+    those count that were new within `person_window_days`."""
+    person_window_days: int = Field(default=90, ge=1, le=3660, examples=[90])
+    """From how many days on a device of a person leaves room for a new one: its cookie may have been cleared."""
 
 
 class Config(Section):

@@ -17,7 +17,7 @@ import pyarrow as pa
 
 from origin.columns import SCHEMA
 from origin.compacted import day_of, list_new_objects, read_index
-from origin.identity.state import IMPORTED, USER, VISITOR, identities
+from origin.identity.state import IMPORT, IMPORTED, USER, VISITOR, identities
 from origin.lake import Lake
 from origin.lines import read_tables
 
@@ -50,22 +50,36 @@ def list_imported(lake: Lake) -> Sequence[Path]:
     return sorted((identities(lake) / IMPORTED).glob("*.parquet"))
 
 
-def gather(connection: duckdb.DuckDBPyConnection, sources: Iterable[Sequence[Path]], imported: Sequence[Path]) -> None:
+def gather(
+    connection: duckdb.DuckDBPyConnection,
+    sources: Iterable[Sequence[Path]],
+    imported: Sequence[Path],
+    *,
+    is_import_forgotten: bool = False,
+) -> None:
     """Take what events (the files of each source) and imported links say into the tables `links`, `visitors` and
-    `crossings`."""
+    `crossings`; `judged` are the links as they were before.
+
+    Where an import was forgotten, nothing is believed of what any import said but for those that are there, so events
+    that said the same later have to be among the sources.
+    """
+    connection.execute("CREATE TABLE judged AS FROM links")
     for copy, name in (("said", "links"), ("seen", "visitors"), ("crossed", "crossings")):
         connection.execute(f"CREATE TABLE {copy} AS FROM {name} LIMIT 0")
     for files in sources:
         _take_events(connection, files)
     for path in imported:
         connection.execute("INSERT INTO said SELECT *, NULL FROM read_parquet(?)", [str(path)])
+    connection.execute(
+        "INSERT INTO said FROM links WHERE NOT ($forgotten AND starts_with(source, $import))",
+        {"forgotten": is_import_forgotten, "import": IMPORT},
+    )
     # Each pair once, with its first occurrence and what that was; new ones have no outcome yet.
     connection.execute(
-        "INSERT INTO said SELECT a, b, first_ms, source, evidence, outcome FROM links; DROP VIEW links; "
-        "CREATE TABLE links AS SELECT a, b, earliest.first_ms AS first_ms, earliest.source AS source, "
-        "earliest.evidence AS evidence, outcome FROM ("
-        "SELECT a, b, min({first_ms: first_ms, source: source, evidence: evidence}) AS earliest, "
-        "max(outcome) AS outcome FROM said GROUP BY a, b) ORDER BY first_ms, a, b"
+        "DROP VIEW links; CREATE TABLE links AS SELECT a, b, earliest.first_ms AS first_ms, earliest.source AS source, "
+        "earliest.evidence AS evidence, judged.outcome AS outcome FROM ("
+        "SELECT a, b, min({first_ms: first_ms, source: source, evidence: evidence}) AS earliest "
+        "FROM said GROUP BY a, b) LEFT JOIN judged USING (a, b) ORDER BY first_ms, a, b"
     )
     connection.execute(
         "INSERT INTO seen FROM visitors; DROP VIEW visitors; "

@@ -6,8 +6,11 @@ what was refused:
 - A visitor who gets more than `users_per_visitor` users within `window_days` is shared (a kiosk, a family's tablet):
   the link that shows it and all later ones of that visitor are refused, and those joined before are undone, since
   nobody knows whose they are. A shared visitor is shared for good.
-- A link that would make a person of more than `visitors_per_person` visitors is refused. The visitor stays free to be
-  linked to others: it is not the one who is linked too often (think of a site that identifies everybody as "guest").
+- A user who appears on more than `visitors_per_user` visitors within `user_window_days` is shared in the same way
+  (think of a site that identifies everybody as "guest").
+- A link that would make a person of more than `visitors_per_person` visitors is refused. Both ends stay free to be
+  linked to others. Where the link adds a single visitor or user, only visitors count whose first link is not older than
+  `person_window_days`: the cookies of most others have been cleared since. Where it joins two persons, all count.
 
 Only the set of links counts, not how it was split into runs. A link that arrives late takes its place in the order, and
 what followed is judged again.
@@ -15,7 +18,6 @@ what followed is judged again.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Final
 
 import numpy as np
@@ -27,12 +29,14 @@ from origin.config import IdentityConfig
 
 Ints = NDArray[np.int64]
 
-# The outcomes of a link. An undone one was joined until its visitor was found to be shared.
+# The outcomes of a link. An undone one was joined until its visitor, or its user, was found to be shared.
 JOINED: Final = "joined"
 UNDONE: Final = "undone"
 SHARED: Final = "shared"
 TOO_LARGE: Final = "too_large"
-OUTCOMES: Final = (JOINED, UNDONE, SHARED, TOO_LARGE)
+USER_UNDONE: Final = "user_undone"
+USER_SHARED: Final = "user_shared"
+OUTCOMES: Final = (JOINED, UNDONE, SHARED, TOO_LARGE, USER_UNDONE, USER_SHARED)
 
 DAY_MS: Final = 86_400_000
 
@@ -43,15 +47,32 @@ def judge(a: Ints, b: Ints, times_ms: Ints, is_visitor: NDArray[np.bool_], guard
     `a` and `b` are the nodes of n links in the order of `times_ms`, each pair of nodes once; `is_visitor` says of each
     node whether it is a visitor, else it is a user.
     """
-    count = len(a)
+    count, order = len(a), np.arange(len(a))
     shared_at = _find_shared(a, b, times_ms, is_visitor, guard)
-    at = np.minimum(shared_at[a], shared_at[b])
-    order = np.arange(count)
-    outcomes = np.where(order >= at, OUTCOMES.index(SHARED), np.where(at < count, OUTCOMES.index(UNDONE), 0))
+    by_visitor, by_user = (
+        np.minimum(found[a], found[b])
+        for found in (np.where(is_visitor, shared_at, count), np.where(is_visitor, count, shared_at))
+    )
+    outcomes = np.full(count, OUTCOMES.index(JOINED))
+    for at, first, refused, undone in (
+        (by_visitor, by_visitor <= by_user, SHARED, UNDONE),
+        (by_user, by_user < by_visitor, USER_SHARED, USER_UNDONE),
+    ):
+        outcomes[first & (order >= at)] = OUTCOMES.index(refused)
+        outcomes[first & (order < at) & (at < count)] = OUTCOMES.index(undone)
     labels = label_components(a, b, len(is_visitor))
     is_large = np.bincount(labels, weights=is_visitor) > guard.visitors_per_person
-    for group in _split(order[is_large[labels[a]]], labels[a]):
-        for link in _refuse_growth(group, a, b, shared_at, is_visitor, guard.visitors_per_person):
+    growing = _Growing(is_visitor, _find_first(a, b, times_ms, len(is_visitor)), guard)
+    for link in order[is_large[labels[a]]].tolist():
+        ends = int(a[link]), int(b[link])
+        for node in ends:
+            if shared_at[node] == link:
+                growing.cut(node)
+        if link >= min(by_visitor[link], by_user[link]):
+            continue
+        if growing.may_join(*ends, int(times_ms[link])):
+            growing.join(*ends)
+        else:
             outcomes[link] = OUTCOMES.index(TOO_LARGE)
     return outcomes
 
@@ -67,56 +88,50 @@ def label_components(a: Ints, b: Ints, nodes: int) -> Ints:
 
 def _find_shared(a: Ints, b: Ints, times_ms: Ints, is_visitor: NDArray[np.bool_], guard: IdentityConfig) -> Ints:
     """For each node the index of the link by which it is found to be shared; the number of links where it is not."""
-    most = guard.users_per_visitor
-    links = np.flatnonzero(is_visitor[a] != is_visitor[b])
-    visitors = np.where(is_visitor[a], a, b)[links]
-    by_visitor = np.argsort(visitors, kind="stable")
-    links, visitors = links[by_visitor], visitors[by_visitor]
-    span_ms = times_ms[links[most:]] - times_ms[links[:-most]]
-    is_last = (visitors[most:] == visitors[:-most]) & (span_ms <= guard.window_days * DAY_MS)
     shared_at = np.full(len(is_visitor), len(a), dtype=np.int64)
-    np.minimum.at(shared_at, visitors[most:][is_last], links[most:][is_last])
+    links = np.flatnonzero(is_visitor[a] != is_visitor[b])
+    visitors, users = np.where(is_visitor[a], a, b)[links], np.where(is_visitor[a], b, a)[links]
+    for nodes, most, days in (
+        (visitors, guard.users_per_visitor, guard.window_days),
+        (users, guard.visitors_per_user, guard.user_window_days),
+    ):
+        by_node = np.argsort(nodes, kind="stable")
+        own, sorted_nodes = links[by_node], nodes[by_node]
+        span_ms = times_ms[own[most:]] - times_ms[own[:-most]]
+        is_last = (sorted_nodes[most:] == sorted_nodes[:-most]) & (span_ms <= days * DAY_MS)
+        np.minimum.at(shared_at, sorted_nodes[most:][is_last], own[most:][is_last])
     return shared_at
 
 
-def _split(links: Ints, labels: Ints) -> Iterable[Ints]:
-    """The links by the component they lie in, each part in its order."""
-    by_label = links[np.argsort(labels[links], kind="stable")]
-    return np.split(by_label, np.flatnonzero(np.diff(labels[by_label])) + 1) if len(by_label) else ()
-
-
-def _refuse_growth(
-    group: Ints, a: Ints, b: Ints, shared_at: Ints, is_visitor: NDArray[np.bool_], most: int
-) -> list[int]:
-    """Go through the links of one component one by one; return those that would make a person too large."""
-    growing = _Growing(is_visitor)
-    refused = []
-    for link in group.tolist():
-        ends = int(a[link]), int(b[link])
-        for node in ends:
-            if shared_at[node] == link:
-                growing.cut(node)
-        if link >= min(shared_at[ends[0]], shared_at[ends[1]]):
-            continue
-        if growing.size_joined(*ends) > most:
-            refused.append(link)
-        else:
-            growing.join(*ends)
-    return refused
+def _find_first(a: Ints, b: Ints, times_ms: Ints, nodes: int) -> Ints:
+    """When each node was first linked to any other."""
+    first_ms = np.full(nodes, np.iinfo(np.int64).max)
+    np.minimum.at(first_ms, a, times_ms)
+    np.minimum.at(first_ms, b, times_ms)
+    return first_ms
 
 
 class _Growing:
     """Persons while links are joined one by one, so that a node's links can also be undone."""
 
-    def __init__(self, is_visitor: NDArray[np.bool_]) -> None:
+    def __init__(self, is_visitor: NDArray[np.bool_], first_ms: Ints, guard: IdentityConfig) -> None:
         self._is_visitor = is_visitor
+        self._first_ms = first_ms
+        self._most = guard.visitors_per_person
+        self._window_ms = guard.person_window_days * DAY_MS
         self._beside: dict[int, set[int]] = {}
         self._person: dict[int, _Person] = {}
 
-    def size_joined(self, a: int, b: int) -> int:
-        """How many visitors the person of both nodes has, or would have."""
+    def may_join(self, a: int, b: int, now_ms: int) -> bool:
+        """Whether the person of both nodes is, or would be, no larger than allowed."""
         first, second = self._find(a), self._find(b)
-        return first.visitors if first is second else first.visitors + second.visitors
+        if first is second:
+            return True
+        if min(len(first.nodes), len(second.nodes)) > 1:
+            return first.visitors + second.visitors <= self._most
+        since_ms = now_ms - self._window_ms
+        nodes = (*first.nodes, *second.nodes)
+        return sum([bool(self._is_visitor[node] and self._first_ms[node] >= since_ms) for node in nodes]) <= self._most
 
     def join(self, a: int, b: int) -> None:
         self._beside.setdefault(a, set()).add(b)

@@ -23,8 +23,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from origin.errors import IdentityError
-from origin.identity.state import IMPORTED, LINKS, USER, VISITOR, identities
-from origin.lake import Lake
+from origin.identity.state import IMPORT, IMPORTED, LINKS, USER, VISITOR, identities
+from origin.lake import Lake, reported
 from shared.events import MAX_ID, VISITOR_ID
 from shared.identity import hash_user
 
@@ -47,23 +47,45 @@ def import_graph(path: Path, key: bytes, lake: Lake, now_ms: int) -> ImportedGra
     `key` is that of the hashes of user ids. Raises IdentityError, with the line and never with a user's id, and
     LakeError.
     """
-    rows: dict[tuple[str, str], int] = {}
-    for line, pair in _read_pairs(path, key):
-        rows.setdefault(pair, line)
-    if not rows:
-        raise IdentityError(f"{path.name}: holds no pairs; write one a line below {','.join(COLUMNS)}")
-    digest = sha256("\n".join(f"{a} {b}" for a, b in sorted(rows)).encode()).hexdigest()[:16]
-    target = identities(lake) / IMPORTED / f"{digest}.parquet"
+    rows, target = _read_graph(path, key, lake)
     is_new = not target.exists()
     if is_new:
         links = [
-            {"a": a, "b": b, "first_ms": now_ms, "source": f"import of {path.name}", "evidence": f"line {line}"}
+            {"a": a, "b": b, "first_ms": now_ms, "source": f"{IMPORT}{path.name}", "evidence": f"line {line}"}
             for (a, b), line in rows.items()
         ]
         buffer = io.BytesIO()
         pq.write_table(pa.Table.from_pylist(links, schema=_GRAPH), buffer, compression="zstd")
         lake.write(target, buffer.getvalue())
     return ImportedGraph(links=len(rows), is_new=is_new)
+
+
+def forget_graph(path: Path, key: bytes, lake: Lake) -> int:
+    """Take back the import of a CSV file with these pairs, in whatever order; returns how many they are.
+
+    The next stitching knows of them only what events and other imports say. Raises IdentityError, also where just these
+    pairs are not imported, and LakeError.
+    """
+    rows, target = _read_graph(path, key, lake)
+    with reported(target):
+        try:
+            target.unlink()
+        except FileNotFoundError:
+            raise IdentityError(
+                f"{path.name}: these pairs are not imported; give the very file that was (usher identity show names it)"
+            ) from None
+    return len(rows)
+
+
+def _read_graph(path: Path, key: bytes, lake: Lake) -> tuple[dict[tuple[str, str], int], Path]:
+    """The pairs of nodes of a file with the line of each, and where the lake keeps just these."""
+    rows: dict[tuple[str, str], int] = {}
+    for line, pair in _read_pairs(path, key):
+        rows.setdefault(pair, line)
+    if not rows:
+        raise IdentityError(f"{path.name}: holds no pairs; write one a line below {','.join(COLUMNS)}")
+    digest = sha256("\n".join(f"{a} {b}" for a, b in sorted(rows)).encode()).hexdigest()[:16]
+    return rows, identities(lake) / IMPORTED / f"{digest}.parquet"
 
 
 def _read_pairs(path: Path, key: bytes) -> Iterator[tuple[int, tuple[str, str]]]:

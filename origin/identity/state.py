@@ -47,6 +47,8 @@ CROSSINGS: Final = pa.schema(
 )
 TABLES: Final[Mapping[str, pa.Schema]] = {"links": LINKS, "visitors": VISITORS, "crossings": CROSSINGS}
 IMPORTED: Final = "imported"
+# How the source of a link begins that an imported graph told first.
+IMPORT: Final = "import of "
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

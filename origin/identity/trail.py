@@ -2,12 +2,13 @@
 
 A row a change: when it was recorded, its kind, the link with its time, source and evidence, the persons it found
 before, the person after, and the reason where a link was not joined. Kinds are `merged` (a link joined two persons),
-`refused` (a new link was not joined) and `undone` (a link that had been joined is so no longer).
+`refused` (a new link was not joined) and `undone` (a link that had been joined is so no longer, by the guard or because
+nothing says it any more but an import that was forgotten).
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from itertools import chain
 from typing import Final
 
@@ -18,7 +19,7 @@ from numpy.typing import NDArray
 
 from origin.config import IdentityConfig
 from origin.identity.graph import Graph
-from origin.identity.guard import JOINED, OUTCOMES, SHARED, UNDONE, Ints
+from origin.identity.guard import JOINED, OUTCOMES, SHARED, UNDONE, USER_SHARED, USER_UNDONE, Ints
 from origin.identity.state import VISITOR
 
 MERGED: Final = "merged"
@@ -46,7 +47,15 @@ def explain_outcome(outcome: str, guard: IdentityConfig) -> str:
             f"the visitor is shared: more than {guard.users_per_visitor} users within {guard.window_days} days, "
             "so it is linked to nobody"
         )
-    return f"the person would have more than {guard.visitors_per_person} visitors"
+    if outcome in (USER_SHARED, USER_UNDONE):
+        return (
+            f"the user is shared: more than {guard.visitors_per_user} visitors within {guard.user_window_days} days, "
+            "so it is linked to nobody"
+        )
+    return (
+        f"the person would have more than {guard.visitors_per_person} visitors, of which the link of a single one "
+        f"counts those of the last {guard.person_window_days} days"
+    )
 
 
 # A change by numbers: its kind, the link, the persons before and the person after, each as the node that names it.
@@ -86,6 +95,30 @@ def record_changes(
         "reason": pa.array(reasons).take(pa.array(now[changed], pa.int64())),
     }
     return pa.table(columns, schema=TRAIL)
+
+
+def name_persons(graph: Graph, joined: NDArray[np.bool_]) -> dict[str, str]:
+    """The name of each node's person."""
+    return {node: graph.name(person) for node, person in zip(graph.nodes, graph.label(joined).tolist(), strict=True)}
+
+
+def record_forgotten(links: pa.Table, before: Mapping[str, str], now: Mapping[str, str], recorded_ms: int) -> pa.Table:
+    """Return the rows of the trail for links that had been joined and that nothing says any more, in their order.
+
+    `before` and `now` are the names of persons by node; who is linked to nobody is not there now.
+    """
+    rows = [
+        {
+            **{name: link[name] for name in ("a", "b", "first_ms", "source", "evidence")},
+            "recorded_ms": recorded_ms,
+            "kind": UNDONE,
+            "before": [before[link["b"]]],
+            "person": now.get(link["b"], link["b"].removeprefix(VISITOR)),
+            "reason": "the import that said so was forgotten",
+        }
+        for link in links.to_pylist()
+    ]
+    return pa.Table.from_pylist(rows, schema=TRAIL)
 
 
 def _find_undone(graph: Graph, was: NDArray[np.bool_], is_now: NDArray[np.bool_]) -> Iterator[_Change]:

@@ -23,7 +23,7 @@ def test_stitch_says_what_it_found(usher: Usher, lake: Lake, tmp_path: Path) -> 
     store(lake, [identify("a", "u"), identify("b", "u", 1), *(identify("kiosk", f"u{i}", i) for i in range(5))])
     assert said(usher("stitch")) == [
         "stitched 2 visitors and 1 users into 1 persons: 2 merged, 5 refused",
-        "note 5 links are not joined, because of shared visitors or too large persons",
+        "note 5 links are not joined, because of shared visitors or users, or of too large persons",
     ]
     write_config(tmp_path, USHER_TOML + "[identity]\nusers_per_visitor = 5\n")
     assert said(usher("stitch")) == ["stitched 3 visitors and 6 users into 2 persons: 5 merged"]
@@ -60,8 +60,15 @@ def test_a_graph_is_imported_and_shown(
         line.startswith(f"  because of visitor b and user {ANNA}: import of graph.csv, line 2, ") for line in lines
     )
     assert failure(usher("identity", "show", "berta")) == "berta: no visitor, user or person of that id is known"
+    assert said(usher("identity", "forget-import", "graph.csv")) == [
+        "forgotten 1 links; the next usher stitch or usher retrain undoes what only they said"
+    ]
+    assert failure(usher("identity", "forget-import", "graph.csv")).startswith(
+        "graph.csv: these pairs are not imported; "
+    )
+    assert said(usher("stitch")) == ["stitched 1 visitors and 1 users into 1 persons: 1 undone"]
 
 
 def test_the_group_lists_its_commands(usher: Usher) -> None:
     text = usher("identity", "--help").output
-    assert "import" in text and "show" in text
+    assert "import" in text and "forget-import" in text and "show" in text

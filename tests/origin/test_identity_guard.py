@@ -6,7 +6,18 @@ import numpy as np
 import pytest
 
 from origin.config import IdentityConfig
-from origin.identity.guard import DAY_MS, JOINED, OUTCOMES, SHARED, TOO_LARGE, UNDONE, judge, label_components
+from origin.identity.guard import (
+    DAY_MS,
+    JOINED,
+    OUTCOMES,
+    SHARED,
+    TOO_LARGE,
+    UNDONE,
+    USER_SHARED,
+    USER_UNDONE,
+    judge,
+    label_components,
+)
 
 Link = tuple[str, str, float]
 
@@ -50,9 +61,38 @@ def test_users_are_counted_within_the_window(day: float, outcome: str) -> None:
     assert outcomes_of(links)["u4", "v"] == outcome
 
 
-def test_a_user_with_many_devices_shares_none_of_them() -> None:
-    links: list[Link] = [("u1", f"v{i}", i / 100) for i in range(20)]
-    assert set(outcomes_of(links).values()) == {JOINED}
+def test_a_user_with_several_devices_and_a_private_window_a_day_shares_none_of_them() -> None:
+    links: list[Link] = [("u1", f"v{i}", i) for i in range(20)] + [("u1", f"w{i}", 8 + i / 10) for i in range(6)]
+    assert set(outcomes_of(links, visitors_per_person=100).values()) == {JOINED}
+
+
+def test_an_id_that_a_site_gives_to_many_joins_nobody() -> None:
+    guests: list[Link] = [("u-guest", f"v{i:02}", i / 2_400) for i in range(100)]
+    found = outcomes_of([*guests, ("u-anna", "v00", 2), ("u-anna", "phone", 3), ("u-berta", "v01", 4)])
+    assert [found["u-guest", f"v{i:02}"] for i in range(100)] == [USER_UNDONE] * 15 + [USER_SHARED] * 85
+    assert found["u-anna", "v00"] == found["u-anna", "phone"] == found["u-berta", "v01"] == JOINED
+
+
+@pytest.mark.parametrize(("day", "outcome"), [(7, USER_SHARED), (7.001, JOINED)])
+def test_the_visitors_of_a_user_are_counted_within_a_window(day: float, outcome: str) -> None:
+    links: list[Link] = [("u1", f"v{i}", i / 10) for i in range(15)]
+    assert outcomes_of([*links, ("u1", "w", day)])["u1", "w"] == outcome
+
+
+def test_of_two_faults_the_one_found_first_is_told_and_in_one_link_the_visitors() -> None:
+    guard = {"users_per_visitor": 1, "visitors_per_user": 1}
+    first: list[Link] = [("u1", "v", 0), ("u2", "v", 1), ("u1", "w", 2), ("u2", "w", 3)]
+    assert outcomes_of(first, **guard) == {
+        ("u1", "v"): UNDONE,
+        ("u2", "v"): SHARED,
+        ("u1", "w"): USER_SHARED,
+        ("u2", "w"): SHARED,
+    }
+    assert outcomes_of([("u1", "v", 0), ("u2", "w", 1), ("u2", "v", 2)], **guard) == {
+        ("u1", "v"): UNDONE,
+        ("u2", "w"): USER_UNDONE,
+        ("u2", "v"): SHARED,
+    }
 
 
 def test_visitors_linked_to_each_other_do_not_count_as_users() -> None:
@@ -61,8 +101,24 @@ def test_visitors_linked_to_each_other_do_not_count_as_users() -> None:
 
 
 def test_the_link_that_would_make_a_person_too_large_is_refused() -> None:
-    found = outcomes_of([("u-guest", f"v{i:02}", i / 100) for i in range(25)])
+    found = outcomes_of([("u1", f"v{i:02}", i) for i in range(25)])
     assert list(found.values()) == [JOINED] * 20 + [TOO_LARGE] * 5
+
+
+def test_cookies_that_were_cleared_long_ago_leave_room_for_a_new_device() -> None:
+    cleared: list[Link] = [("u1", f"v{i:02}", i) for i in range(20)]
+    found = outcomes_of(
+        [*cleared, ("u1", "laptop", 89), ("u1", "phone", 90.001), ("u1", "tablet", 91.5), ("u1", "w", 91.6)]
+    )
+    assert (found["u1", "laptop"], found["u1", "phone"]) == (TOO_LARGE, JOINED)
+    assert (found["u1", "tablet"], found["u1", "w"]) == (JOINED, TOO_LARGE)
+
+
+def test_persons_are_not_joined_to_a_larger_one_however_old_they_are() -> None:
+    links: list[Link] = [(f"u{person}", f"{person}{i:02}", i) for person in "ab" for i in range(11)]
+    found = outcomes_of([*links, ("ua", "b05", 999), ("uc", "b05", 1_000)])
+    assert found["ua", "b05"] == TOO_LARGE
+    assert found["uc", "b05"] == JOINED
 
 
 def test_whom_a_full_person_refuses_may_be_linked_to_others() -> None:

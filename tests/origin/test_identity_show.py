@@ -85,6 +85,30 @@ def test_what_was_not_joined_is_shown_with_the_reason(lake: Lake) -> None:
     assert shown(lake, "u2")[0] == "person user:u2"
 
 
+def test_a_user_that_was_given_to_many_is_shown_with_the_reason(lake: Lake) -> None:
+    store(lake, [identify(f"v{i:02}", "guest", i * 1_000) for i in range(16)])
+    stitch(lake, IdentityConfig(), LATER_MS)
+    lines = shown(lake, "guest")
+    reason = "the user is shared: more than 15 visitors within 7 days, so it is linked to nobody"
+    assert lines[:3] == [
+        "person user:guest",
+        "user guest",
+        f"not joined visitor v00 and user guest, identify, v00-guest-0, {at(NOON_MS)}: {reason}",
+    ]
+    assert len(lines) == 2 + 16 + 16
+    assert lines[-1] == f"{at(LATER_MS)} refused by visitor v15 and user guest"
+
+
+def test_a_device_too_many_is_shown_with_the_reason(lake: Lake) -> None:
+    store(lake, [identify(f"v{i}", "u", i * 1_000) for i in range(3)])
+    stitch(lake, IdentityConfig(visitors_per_person=2), LATER_MS)
+    link = f"visitor v2 and user u, identify, v2-u-2000, {at(NOON_MS + 2_000)}"
+    reason = (
+        "the person would have more than 2 visitors, of which the link of a single one counts those of the last 90 days"
+    )
+    assert shown(lake, "v2")[2] == f"not joined {link}: {reason}"
+
+
 def test_an_id_that_nobody_knows_is_an_error_with_a_remedy(lake: Lake, stitched: Lake) -> None:
     with pytest.raises(IdentityError) as caught:
         shown(stitched, "anna")

@@ -11,6 +11,7 @@ from origin.compact import compact
 from origin.config import IdentityConfig
 from origin.errors import LakeError
 from origin.identity import state as state_module
+from origin.identity.guard import OUTCOMES
 from origin.identity.persons import read_persons
 from origin.identity.state import identities, read_state
 from origin.identity.stitch import Stitched, stitch
@@ -54,8 +55,8 @@ def test_a_lake_that_was_never_stitched_has_no_persons_of_several_devices(lake: 
 
 
 def test_an_empty_lake_is_stitched_to_nothing(lake: Lake) -> None:
-    none = {"joined": 0, "undone": 0, "shared": 0, "too_large": 0}
-    assert stitch(lake, GUARD, NOON_MS) == Stitched(visitors=0, users=0, persons=0, outcomes=none, changes={})
+    none = Stitched(visitors=0, users=0, persons=0, outcomes=dict.fromkeys(OUTCOMES, 0), changes={})
+    assert stitch(lake, GUARD, NOON_MS) == none
 
 
 def test_devices_of_one_user_are_one_person_by_the_visitor_that_was_seen_first(lake: Lake) -> None:
@@ -125,7 +126,7 @@ def test_a_shared_device_is_taken_out_of_the_person_it_was_in(lake: Lake) -> Non
     store(lake, [identify("kiosk", "u3", 4), identify("kiosk", "u4", 5)], "2")
     done = stitch(lake, GUARD, LATER_MS)
     assert units(lake) == {}
-    assert done.outcomes == {"joined": 1, "undone": 3, "shared": 1, "too_large": 0}
+    assert done.outcomes == {**dict.fromkeys(OUTCOMES, 0), "joined": 1, "undone": 3, "shared": 1}
     assert done.changes == {"refused": 2, "undone": 2}
     assert trail(lake)[-4:] == [
         ("undone", "user:u1", "visitor:kiosk", ["a"], "kiosk"),
@@ -135,6 +136,22 @@ def test_a_shared_device_is_taken_out_of_the_person_it_was_in(lake: Lake) -> Non
     ]
     [reason] = {row["reason"] for row in pq.read_table(max(identities(lake).glob("*/trail.parquet"))).to_pylist()}
     assert reason == "the visitor is shared: more than 3 users within 30 days, so it is linked to nobody"
+
+
+def test_strangers_whom_a_site_calls_by_one_name_part_again_and_are_free_for_others(lake: Lake) -> None:
+    store(lake, [identify(f"v{i}", "guest", i) for i in range(15)])
+    stitch(lake, GUARD, LATER_MS)
+    assert {len(each) for each in units(lake).values()} == {15}
+    store(lake, [identify(f"v{i}", "guest", i) for i in range(15, 100)], "2")
+    store(lake, [identify("v3", "anna", 5_000), identify("phone", "anna", 6_000)], "3")
+    done = stitch(lake, GUARD, LATER_MS)
+    assert units(lake) == {"v3": ("v3", "phone")}
+    assert done.outcomes == {**dict.fromkeys(OUTCOMES, 0), "joined": 2, "user_undone": 15, "user_shared": 85}
+    assert done.changes == {"merged": 2, "refused": 85, "undone": 15}
+    rows = pq.read_table(max(identities(lake).glob("*/trail.parquet"))).to_pylist()
+    assert {row["reason"] for row in rows if row["kind"] != "merged"} == {
+        "the user is shared: more than 15 visitors within 7 days, so it is linked to nobody"
+    }
 
 
 def test_what_was_refused_stays_refused_however_often_it_comes_again(lake: Lake) -> None:

@@ -29,9 +29,12 @@ guards = st.builds(
     IdentityConfig,
     users_per_visitor=st.integers(1, 4),
     window_days=st.just(1),
+    visitors_per_user=st.integers(1, 8),
+    user_window_days=st.integers(1, 3),
     visitors_per_person=st.integers(1, 6),
+    person_window_days=st.integers(1, 60),
 )
-GENEROUS = IdentityConfig(users_per_visitor=1_000, visitors_per_person=1_000)
+GENEROUS = IdentityConfig(users_per_visitor=1_000, visitors_per_user=1_000, visitors_per_person=1_000)
 
 
 def store(lake: Lake, events: list[Seen], batch: str) -> None:
@@ -123,25 +126,44 @@ links_of = st.lists(
 def judge_slowly(links: list[Link], guard: IdentityConfig) -> dict[tuple[str, str], str]:
     """The rules, word by word: one link after the other, persons searched anew for each."""
     found: dict[tuple[str, str], str] = {}
-    users: dict[str, list[float]] = {}
-    shared: set[str] = set()
-    for a, b, day in sorted(links, key=lambda link: (link[2], link[0], link[1])):
-        if a.startswith("u"):
-            users.setdefault(b, []).append(day)
-            if sum(day - each <= guard.window_days for each in users[b]) > guard.users_per_visitor and b not in shared:
-                shared.add(b)
-                found |= {pair: "undone" for pair, was in found.items() if b in pair and was == "joined"}
-        if {a, b} & shared:
-            found[a, b] = "shared"
-            continue
-        together = {a, b}
+    beside: dict[str, list[float]] = {}
+    first: dict[str, float] = {}
+    shared: list[str] = []  # in the order in which that was found, the visitor of a link before its user
+
+    def find_person(node: str) -> set[str]:
+        person = {node}
         while (
-            more := {node for pair, was in found.items() if was == "joined" and together & {*pair} for node in pair}
-            - together
+            more := {each for pair, was in found.items() if was == "joined" and person & {*pair} for each in pair}
+            - person
         ):
-            together |= more
-        size = sum(node.startswith("v") for node in together)
-        found[a, b] = "too_large" if size > guard.visitors_per_person else "joined"
+            person |= more
+        return person
+
+    def is_shared(node: str, day: float, most: int, days: int) -> bool:
+        """Whether the link of that day, which is one of the node's, shows that it is shared."""
+        beside.setdefault(node, []).append(day)
+        return sum(day - each <= days for each in beside[node]) > most and node not in shared
+
+    for a, b, day in sorted(links, key=lambda link: (link[2], link[0], link[1])):
+        first.setdefault(a, day)
+        first.setdefault(b, day)
+        if a.startswith("u"):
+            is_visitor_shared = is_shared(b, day, guard.users_per_visitor, guard.window_days)
+            is_user_shared = is_shared(a, day, guard.visitors_per_user, guard.user_window_days)
+            for node, is_found, undone in ((b, is_visitor_shared, "undone"), (a, is_user_shared, "user_undone")):
+                if is_found:
+                    found |= {pair: undone for pair, was in found.items() if node in pair and was == "joined"}
+                    shared.append(node)
+        fault = next((node for node in shared if node in (a, b)), None)
+        if fault is not None:
+            found[a, b] = "shared" if fault.startswith("v") else "user_shared"
+            continue
+        here, there = find_person(a), find_person(b)
+        visitors = [node for node in here | there if node.startswith("v")]
+        if min(len(here), len(there)) == 1:
+            visitors = [node for node in visitors if day - first[node] <= guard.person_window_days]
+        is_joined = here == there or len(visitors) <= guard.visitors_per_person
+        found[a, b] = "joined" if is_joined else "too_large"
     return found
 
 
@@ -157,4 +179,4 @@ def test_what_comes_later_never_changes_what_was_refused(links: list[Link], guar
     before = outcomes_of([link for link in links if link[2] <= day], **guard.model_dump())
     after = outcomes_of(links, **guard.model_dump())
     for pair, outcome in before.items():
-        assert after[pair] == outcome or (outcome, after[pair]) == ("joined", "undone")
+        assert after[pair] == outcome or (outcome == "joined" and after[pair] in ("undone", "user_undone"))
