@@ -14,7 +14,7 @@ from pydantic import Field, StringConstraints
 from origin.problems import Place, Problem, show, suggest
 from origin.touchpoint_config import Phrase, Section
 from shared.events import EVENT_TYPES, MOST_PROPERTIES, MOST_QUESTIONS
-from shared.events.definition import LONGEST_NAME
+from shared.events.fields import LONGEST_NAME
 from shared.events.plan import Plan, read_plan
 from shared.parse import Reader
 from shared.sensitive import is_sensitive

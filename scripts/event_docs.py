@@ -16,7 +16,7 @@ from origin.event_api import CODES, REFUSALS, describe_api, when_again
 from origin.event_schema import event_json_schema
 from origin.stored_schema import stored_json_schema
 from shared.events import BROWSER, EVENT_TYPES, GOAL_TYPES, PROPERTY_KINDS, SERVER, STORED, EventType, Field
-from shared.events.definition import SENT
+from shared.events.fields import SENT
 from shared.events.kinds import (
     Choice,
     Flag,

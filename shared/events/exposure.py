@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from shared.events.definition import EDGE, SCHEMA
+from shared.events.fields import EDGE, SCHEMA
 
 if TYPE_CHECKING:
     from shared.decision import Decision  # a snapshot's header holds a plan of events, and a decision reads a snapshot

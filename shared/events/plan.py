@@ -11,7 +11,7 @@ from types import MappingProxyType
 from typing import Final
 
 from shared.errors import InvalidEvent
-from shared.events.definition import LONGEST_NAME
+from shared.events.fields import LONGEST_NAME
 from shared.events.kinds import Flag, Kind, Number, Text, Texts, Whole
 from shared.events.values import ReadValue, describe, place_of, reader_of, refuse_name
 from shared.parse import Reader

@@ -11,7 +11,8 @@ from urllib.parse import parse_qsl
 
 from shared.devices import device_of
 from shared.errors import InvalidEvent
-from shared.events.definition import BROWSER, EVENT_TYPES, MAX_EVENT_BYTES, MAX_ID, SCHEMA, SERVER, STORED, EventType
+from shared.events.definition import EVENT_TYPES
+from shared.events.fields import BROWSER, MAX_EVENT_BYTES, MAX_ID, SCHEMA, SERVER, STORED, EventType
 from shared.events.plan import Plan, read_properties
 from shared.events.values import ReadValue, describe, place_of, quote, reader_of, refuse_name
 from shared.javascript import to_lower

@@ -12,7 +12,8 @@ from types import MappingProxyType
 from typing import Any, Final
 
 from shared.errors import InvalidEvent
-from shared.events.definition import BROWSER, EVENT_TYPES, SERVER, EventType
+from shared.events.definition import EVENT_TYPES
+from shared.events.fields import BROWSER, SERVER, EventType
 from shared.events.kinds import Text
 from shared.events.plan import PROPERTY_READERS, Plan
 from shared.events.reading import Given, host_of, path_of
