@@ -128,10 +128,9 @@ class _Growing:
         if first is second:
             return True
         if min(len(first.nodes), len(second.nodes)) > 1:
-            return first.visitors + second.visitors <= self._most
+            return len(first.visitors_ms) + len(second.visitors_ms) <= self._most
         since_ms = now_ms - self._window_ms
-        nodes = (*first.nodes, *second.nodes)
-        return sum([bool(self._is_visitor[node] and self._first_ms[node] >= since_ms) for node in nodes]) <= self._most
+        return sum([each_ms >= since_ms for each_ms in (*first.visitors_ms, *second.visitors_ms)]) <= self._most
 
     def join(self, a: int, b: int) -> None:
         self._beside.setdefault(a, set()).add(b)
@@ -139,7 +138,7 @@ class _Growing:
         first, second = sorted((self._find(a), self._find(b)), key=lambda person: len(person.nodes))
         if first is not second:
             second.nodes += first.nodes
-            second.visitors += first.visitors
+            second.visitors_ms += first.visitors_ms
             self._person.update(dict.fromkeys(first.nodes, second))
 
     def cut(self, node: int) -> None:
@@ -156,7 +155,7 @@ class _Growing:
     def _find(self, node: int) -> _Person:
         found = self._person.get(node)
         if found is None:
-            found = self._person[node] = _Person([node], int(self._is_visitor[node]))
+            found = self._person[node] = self._make([node])
         return found
 
     def _gather(self, start: int) -> None:
@@ -165,13 +164,17 @@ class _Growing:
             more = [other for other in self._beside.get(node, ()) if other not in seen]
             seen.update(more)
             nodes += more
-        person = _Person(nodes, sum(int(self._is_visitor[node]) for node in nodes))
-        self._person.update(dict.fromkeys(nodes, person))
+        self._person.update(dict.fromkeys(nodes, self._make(nodes)))
+
+    def _make(self, nodes: list[int]) -> _Person:
+        return _Person(nodes, [int(self._first_ms[node]) for node in nodes if self._is_visitor[node]])
 
 
 class _Person:
-    __slots__ = ("nodes", "visitors")
+    """The nodes of a person, and when each of its visitors was first linked."""
 
-    def __init__(self, nodes: list[int], visitors: int) -> None:
+    __slots__ = ("nodes", "visitors_ms")
+
+    def __init__(self, nodes: list[int], visitors_ms: list[int]) -> None:
         self.nodes = nodes
-        self.visitors = visitors
+        self.visitors_ms = visitors_ms
