@@ -107,12 +107,12 @@ def bench_decide(arguments: argparse.Namespace) -> int:
         raise DecideError(f"--case {arguments.case}: no case has this in its name; there are {', '.join(CASES)}")
     with run_workers([MICRO]) as urls, httpx.Client(base_url=urls[MICRO.name], timeout=120) as client:
         _send_snapshots(client)
-        calls = {case: _choose_calls(client, case) for case in cases}
+        calls = {case: choose_calls(client, case) for case in cases}
         times: dict[str, list[float]] = {case: [] for case in cases}
         for i in range(arguments.rounds):
             out.print(f"[dim]round {i + 1}[/]")
             for case, count in calls.items():
-                times[case].append((_time(client, case, count) - _time(client, case, 0)) / count * 1e6)
+                times[case].append((time_calls(client, case, count) - time_calls(client, case, 0)) / count * 1e6)
     rows = [_summarise(case, what, times[case], calls[case]) for case, what in cases.items()]
     if arguments.json:
         print(json.dumps({"benchmark": "decide", "rounds": arguments.rounds, "rows": [asdict(row) for row in rows]}))
@@ -170,18 +170,18 @@ def _send_snapshots(client: httpx.Client) -> None:
             client.put(f"/snapshots/{name}", content=text.encode()).raise_for_status()
 
 
-def _choose_calls(client: httpx.Client, case: str) -> int:
+def choose_calls(client: httpx.Client, case: str) -> int:
     """How many calls take long enough to be timed; warms the case up on the way."""
     count = 1
     while count < MOST_CALLS:
-        took_s = _time(client, case, count) - _time(client, case, 0)
+        took_s = time_calls(client, case, count) - time_calls(client, case, 0)
         if took_s >= LEAST_S:
             break
         count = min(MOST_CALLS, count * 10 if took_s < LEAST_S / 20 else int(count * 1.2 * LEAST_S / took_s) + 1)
     return count
 
 
-def _time(client: httpx.Client, case: str, count: int) -> float:
+def time_calls(client: httpx.Client, case: str, count: int) -> float:
     """Seconds of the request that calls a case so often."""
     started = time.perf_counter()
     response = client.get(f"/{case}", params={"n": count})
