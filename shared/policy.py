@@ -12,6 +12,9 @@ the grid may be. The nodes are x = u · sinh(v) at even steps of v, with u set b
 steps near the start, a geometric progression beyond. In v the integrand is smooth and dies off on both sides, where the
 trapezoid rule converges faster than any power of its step. Four variants of one spread take 12 nodes live and 31
 exactly, 80 take 24 and 67; every factor of ten between the spreads adds about 15 and 50.
+
+A variant of standard deviation 0 is certain. Beside wider ones, the best of the certain variants is a point on the
+grid, and what falls to the point they share; so do variants whose spreads are lost in the last digit of the others'.
 """
 
 from __future__ import annotations
@@ -37,22 +40,30 @@ class Rule:
     """How finely to integrate: see the head of the module.
 
     The step of v is `growth` / (2 + ⌈log₂ variants⌉): the more variants, the steeper their product. Nodes where the
-    product is below `negligible` are dropped.
+    product is below `negligible` are dropped. A point stands on the grid with `point` of the smallest spread beside it,
+    which is off by the square of that.
     """
 
     below: float
     above: float
     growth: float
     negligible: float
+    point: float
     evaluate: Evaluate
+
+
+# A spread is lost beside one that is wider by more than this.
+LOST: Final = 0.5 / (1 << 52)
+_ENLARGED: Final = float(1 << 600)
 
 
 def thompson_probabilities(means: Sequence[float], sds: Sequence[float]) -> list[float]:
     """Return, for each variant, the probability that its log-odds is the largest, within 1e-9.
 
-    `means` (within ±1e120) and `sds` (1e-120 to 1e120) are of equal length K ≥ 1, in log-odds. The result has length K,
-    sums to 1 within 1e-12, and follows the variants into any other order, bit for bit. Raises ValueError for empty or
-    unequal lengths and for values outside these bounds.
+    `means` (within ±1e120) and `sds` (0 to 1e120) are of equal length K ≥ 1, in log-odds; 0 is a variant known for
+    certain, and certain variants of one mean share equally. The result has length K, sums to 1 within 1e-12, and
+    follows the variants into any other order, bit for bit. Raises ValueError for empty or unequal lengths and for
+    values outside these bounds.
     """
     return _integrate(means, sds, _EXACT)
 
@@ -81,6 +92,47 @@ def beta_to_log_odds(alpha: float, beta: float) -> tuple[float, float]:
 
 def _integrate(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list[float]:
     _check(means, sds)
+    return _share_by_spread(means, sds, rule) if min(sds) <= LOST * max(sds) else _share(means, sds, rule)
+
+
+def _share_by_spread(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list[float]:
+    """The probabilities where spreads may be lost beside others: of the wider ones and a point, and of those that the
+    point stands for among themselves."""
+    order = sorted(range(len(sds)), key=sds.__getitem__)
+    if sds[order[-1]] == 0.0:
+        best = max(means)
+        count = len([mean for mean in means if mean == best])
+        return [1.0 / count if mean == best else 0.0 for mean in means]
+    gaps = [k for k in range(1, len(order)) if sds[order[k - 1]] <= LOST * sds[order[k]]]
+    if not gaps:
+        return _share(means, sds, rule)
+    fine, wide = order[: gaps[-1]], order[gaps[-1] :]
+    point = max([means[i] for i in fine])
+    if len(wide) == 1:
+        together = _compare(means[wide[0]], sds[wide[0]], point, 0.0)
+    else:
+        unit = 1.0 if sds[wide[0]] > 1e-120 else _ENLARGED  # a part of the smallest numbers would be 0
+        wide_means, wide_sds = [(means[i] - point) * unit for i in wide], [sds[i] * unit for i in wide]
+        together = _share([*wide_means, 0.0], [*wide_sds, rule.point * wide_sds[0]], rule)
+    among = _share_by_spread([means[i] for i in fine], [sds[i] for i in fine], rule)
+    shares = [0.0] * len(means)
+    for i, share in zip(wide, together, strict=False):
+        shares[i] = share
+    for i, share in zip(fine, among, strict=True):
+        shares[i] = share * together[-1]
+    return shares
+
+
+def _compare(mean: float, sd: float, other_mean: float, other_sd: float) -> list[float]:
+    """How often the first and the second of two variants, not both certain, is the better one."""
+    gap = other_mean - mean
+    if sd < 1e-120 and other_sd < 1e-120:  # their squares would be lost
+        gap, sd, other_sd = gap * _ENLARGED, sd * _ENLARGED, other_sd * _ENLARGED
+    lower = normal_cdf(gap / sqrt(sd * sd + other_sd * other_sd))
+    return [1.0 - lower, lower]
+
+
+def _share(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list[float]:
     rivals = _find_rivals(means, sds, rule)
     shares = [0.0] * len(means)
     if len(rivals) == 1:
@@ -88,8 +140,7 @@ def _integrate(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list
         return shares
     if len(rivals) == 2:
         i, j = rivals[0][3], rivals[1][3]
-        lower = normal_cdf((means[j] - means[i]) / sqrt(sds[i] * sds[i] + sds[j] * sds[j]))
-        shares[i], shares[j] = 1.0 - lower, lower
+        shares[i], shares[j] = _compare(means[i], sds[i], means[j], sds[j])
         return shares
     reach = max([end for _, _, end, _ in rivals])
     nodes, product = _place_nodes(reach, len(rivals), rule.growth)
@@ -161,8 +212,8 @@ def _evaluate(product: MutableSequence[float], start: float, slope: float, nodes
 
 
 # The largest errors that a search for bad cases, 3 to 80 variants, found: 2e-10 and 5e-5.
-_EXACT: Final = Rule(below=7.0, above=7.0, growth=0.2, negligible=1e-12, evaluate=_evaluate)
-_LIVE: Final = Rule(below=-LOWEST, above=HIGHEST, growth=0.65, negligible=1e-5, evaluate=look_up)
+_EXACT: Final = Rule(below=7.0, above=7.0, growth=0.2, negligible=1e-12, point=1e-6, evaluate=_evaluate)
+_LIVE: Final = Rule(below=-LOWEST, above=HIGHEST, growth=0.65, negligible=1e-5, point=1e-3, evaluate=look_up)
 
 
 def _check(means: Sequence[float], sds: Sequence[float]) -> None:
@@ -172,8 +223,8 @@ def _check(means: Sequence[float], sds: Sequence[float]) -> None:
         if not -1e120 <= mean <= 1e120:
             raise ValueError(f"means[{list(means).index(mean)}] must be between -1e120 and 1e120, got {mean!r}")
     for sd in sds:
-        if not 1e-120 <= sd <= 1e120:
-            raise ValueError(f"sds[{list(sds).index(sd)}] must be between 1e-120 and 1e120, got {sd!r}")
+        if not 0.0 <= sd <= 1e120:
+            raise ValueError(f"sds[{list(sds).index(sd)}] must be between 0 and 1e120, got {sd!r}")
 
 
 def _polygammas(x: float) -> tuple[float, float]:

@@ -24,8 +24,12 @@ def by_quadrature(means: Sequence[float], sds: Sequence[float]) -> list[float]:
     """∫ f_a Π F_b by adaptive quadrature, split where any variant's density or distribution bends.
 
     Positions are differences from the mean of the variant whose lower end is the highest: there the finest spread that
-    matters lies, which positions of the size of the means would not resolve.
+    matters lies, which positions of the size of the means would not resolve. Where variants are certain (sd 0), the
+    best of them share what is left below, and the others are integrated from there on.
     """
+    certain = [i for i, sd in enumerate(sds) if sd == 0.0]
+    if certain:
+        return _by_quadrature_above(means, sds, certain)
     m, s = np.array(means, dtype=float), np.array(sds, dtype=float)
     lowest = int(np.argmax((m - m.max()) - 9.0 * s))
     m = m - m[lowest]
@@ -48,6 +52,25 @@ def by_quadrature(means: Sequence[float], sds: Sequence[float]) -> list[float]:
     return [float(share) for share in shares]
 
 
+def _by_quadrature_above(means: Sequence[float], sds: Sequence[float], certain: list[int]) -> list[float]:
+    """The same by Gauss and Legendre between all half standard deviations of all variants, from the point up."""
+    point = max(means[i] for i in certain)
+    best = [i for i in certain if means[i] == point]
+    others = [i for i in range(len(means)) if i not in certain]
+    m, s = np.array([means[i] - point for i in others]), np.array([sds[i] for i in others])
+    shares = np.zeros(len(means))
+    shares[best] = float(np.prod(special.ndtr(-m / s))) / len(best)
+    edges = np.unique(np.maximum(0.0, np.add.outer(np.arange(-9.0, 9.5, 0.5), np.zeros(len(others))) * s + m))
+    nodes, weights = np.polynomial.legendre.leggauss(16)
+    half = np.diff(edges)[:, None] / 2.0
+    t = (edges[:-1, None] + half * (1.0 + nodes)).ravel()[:, None]
+    z = (t - m) / s
+    logs = special.log_ndtr(z)
+    densities = np.exp(-0.5 * z * z - logs + logs.sum(axis=1, keepdims=True)) / (s * np.sqrt(2.0 * np.pi))
+    shares[others] = (half * weights).ravel() @ densities
+    return [float(share) for share in shares]
+
+
 def posteriors(largest: int, *, spread: float = 3.0) -> st.SearchStrategy[Posteriors]:
     mean = st.floats(-spread, spread)
     sd = st.floats(0.05, 5.0)  # a hundredfold apart at most
@@ -55,10 +78,12 @@ def posteriors(largest: int, *, spread: float = 3.0) -> st.SearchStrategy[Poster
 
 
 def any_posteriors() -> st.SearchStrategy[Posteriors]:
-    """Whatever a snapshot may hold, and more: a few means and spreads in common, others of every size."""
+    """Whatever a snapshot may hold, and more: a few means and spreads in common, others of every size, and of none."""
     mean = st.one_of(st.sampled_from([-3.0, 0.0, 1e-12, 1e6]), st.floats(-1e6, 1e6))
-    sd = st.one_of(st.sampled_from([1e-12, 1e-3, 1.0, 1e6]), st.floats(-12.0, 6.0).map(lambda power: 10.0**power))
-    return st.lists(st.tuples(mean, sd.filter(lambda value: 1e-12 <= value <= 1e6)), min_size=1, max_size=12)
+    sd = st.one_of(
+        st.sampled_from([0.0, 1e-290, 1e-12, 1e-3, 1.0, 1e6]), st.floats(-12.0, 6.0).map(lambda power: 10.0**power)
+    )
+    return st.lists(st.tuples(mean, sd), min_size=1, max_size=12)
 
 
 def apart(pairs: Posteriors) -> tuple[list[float], list[float]]:
@@ -127,6 +152,16 @@ def test_up_to_twelve_variants_agree_with_adaptive_quadrature(
     integrate_all: Integrate, tolerance: float, pairs: Posteriors
 ) -> None:
     means, sds = apart(pairs)
+    assert integrate_all(means, sds) == pytest.approx(by_quadrature(means, sds), abs=tolerance)
+
+
+@both
+@settings(max_examples=25)
+@given(pairs=posteriors(6), certain=st.lists(st.floats(-3.0, 3.0), min_size=1, max_size=3))
+def test_certain_variants_among_others_agree_with_adaptive_quadrature(
+    integrate_all: Integrate, tolerance: float, pairs: Posteriors, certain: list[float]
+) -> None:
+    means, sds = apart([*pairs, *[(mean, 0.0) for mean in certain]])
     assert integrate_all(means, sds) == pytest.approx(by_quadrature(means, sds), abs=tolerance)
 
 

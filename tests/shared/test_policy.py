@@ -137,6 +137,59 @@ def test_hard_cases_agree_with_adaptive_quadrature(
 
 
 @both
+@pytest.mark.parametrize(
+    ("means", "sds", "expected"),
+    [
+        ([0.0], [0.0], [1.0]),
+        ([0.0, 1.0], [0.0, 0.0], [0.0, 1.0]),
+        ([2.0, 1.0, 2.0, 2.0 - 2.0**-52], [0.0] * 4, [0.5, 0.0, 0.5, 0.0]),
+        ([0.5] * 3, [0.0] * 3, [1.0 / 3.0] * 3),
+        ([0.0, 30.0, 0.0], [1.0, 0.0, 0.0], [0.0, 1.0, 0.0]),
+        ([0.0, -30.0, 30.0], [1.0, 0.0, 1.0], [0.0, 0.0, 1.0]),
+        # Neither a spread below the smallest normal number nor one of 0 is wide beside the other.
+        ([0.0, 0.0, 1e-300], [1e-310, 0.0, 0.0], [0.0, 0.0, 1.0]),
+    ],
+)
+def test_certain_variants_win_or_share_or_lose(
+    integrate_all: Integrate, tolerance: float, means: list[float], sds: list[float], expected: list[float]
+) -> None:
+    assert integrate_all(means, sds) == expected
+
+
+@both
+@pytest.mark.parametrize("sd", [0.0, 5e-324, 1e-300, 1e-120, 1e-20])
+@pytest.mark.parametrize(
+    ("mean", "means", "sds"),
+    [
+        (0.0, [0.3], [1.0]),
+        (0.0, [0.0, 0.0], [1.0, 1.0]),
+        (-1.0, [0.0, -0.2, -3.0], [0.05, 1.0, 4.0]),
+        (2.0, [0.0, 0.5, 0.3], [1.0, 1.0, 1.0]),
+        (-30.0, [0.0, 0.5], [1.0, 1.0]),
+        (0.0, [-1.0 - 0.01 * i for i in range(20)], [1.0] * 20),
+        (1.5, [0.0] * 79, [1.0] * 79),
+    ],
+)
+def test_a_variant_that_is_as_good_as_certain_agrees_with_adaptive_quadrature(
+    integrate_all: Integrate, tolerance: float, sd: float, mean: float, means: list[float], sds: list[float]
+) -> None:
+    expected = by_quadrature([mean, *means], [0.0, *sds])
+    assert integrate_all([mean, *means], [sd, *sds]) == pytest.approx(expected, abs=tolerance)
+    # Several of them share what one would get.
+    several = integrate_all([mean, *means, mean, mean], [sd, *sds, sd, sd])
+    assert several[0] == several[-2] == several[-1] == pytest.approx(expected[0] / 3.0, abs=tolerance)
+    assert several[1:-2] == pytest.approx(expected[1:], abs=tolerance)
+
+
+@both
+def test_spreads_of_many_orders_are_settled_order_by_order(integrate_all: Integrate, tolerance: float) -> None:
+    served = integrate_all([0.0, 0.0, 1e-160, 0.0, 0.0, -1.0], [0.0, 0.0, 1e-160, 1e-60, 1.0, 0.0])
+    # Φ(-1) of the finest spread is where both certain variants lie; then it is an even match, twice.
+    below = float(special.ndtr(-1.0))
+    assert served == pytest.approx([below / 8, below / 8, (1 - below) / 4, 0.25, 0.5, 0.0], abs=1e-15)
+
+
+@both
 def test_posteriors_of_huge_counts_agree_with_adaptive_quadrature(integrate_all: Integrate, tolerance: float) -> None:
     counts = [(1e9, 4e10), (1e9 + 4e4, 4e10), (5e8, 2e10 + 1e6), (1.0, 40.0)]
     moments = [beta_to_log_odds(alpha, beta) for alpha, beta in counts]
@@ -147,7 +200,7 @@ def test_posteriors_of_huge_counts_agree_with_adaptive_quadrature(integrate_all:
 @both
 def test_the_corners_of_what_is_accepted_give_distributions(integrate_all: Integrate, tolerance: float) -> None:
     in_snapshots = itertools.product([-1e6, 0.0, 1e6], [1e-12, 1.0, 1e6])
-    beyond = itertools.product([-1e120, 1e120], [1e-120, 1e120])
+    beyond = itertools.product([-1e120, 1e120], [0.0, 5e-324, 1e-120, 1e120])
     for corners in (in_snapshots, beyond):
         for chosen in itertools.combinations_with_replacement(corners, 3):
             served = integrate_all([mean for mean, _ in chosen], [sd for _, sd in chosen])
@@ -186,6 +239,10 @@ def test_the_cost_is_linear_in_the_number_of_variants(monkeypatch: pytest.Monkey
     evaluations = 0
     thompson_probabilities([0.0] * 4 + [-20.0] * 1000, [1.0] * 1004)
     assert evaluations == 4 * per_variant[4, 1.0]
+    for sd in (0.0, 1e-300, 1e-120, 1e-20):
+        evaluations = 0
+        thompson_probabilities([0.0] * 80, [sd, *[1.0] * 79])
+        assert evaluations < 80 * 600.0
 
 
 def test_the_table_of_the_normal_distribution_is_as_near_as_it_says() -> None:
@@ -205,10 +262,10 @@ def test_the_table_of_the_normal_distribution_is_as_near_as_it_says() -> None:
         ([0.0], [1.0, 1.0], "means and sds must have the same length of at least 1, got 1 and 2"),
         ([0.0, math.nan], [1.0, 1.0], "means[1] must be between -1e120 and 1e120, got nan"),
         ([math.inf, 0.0], [1.0, 1.0], "means[0] must be between -1e120 and 1e120, got inf"),
-        ([0.0, 0.0], [1.0, 0.0], "sds[1] must be between 1e-120 and 1e120, got 0.0"),
-        ([0.0, 0.0], [-1.0, 1.0], "sds[0] must be between 1e-120 and 1e120, got -1.0"),
-        ([0.0, 0.0], [math.nan, 1.0], "sds[0] must be between 1e-120 and 1e120, got nan"),
-        ([0.0], [math.inf], "sds[0] must be between 1e-120 and 1e120, got inf"),
+        ([0.0, 0.0], [1.0, -5e-324], "sds[1] must be between 0 and 1e120, got -5e-324"),
+        ([0.0, 0.0], [-1.0, 1.0], "sds[0] must be between 0 and 1e120, got -1.0"),
+        ([0.0, 0.0], [math.nan, 1.0], "sds[0] must be between 0 and 1e120, got nan"),
+        ([0.0], [math.inf], "sds[0] must be between 0 and 1e120, got inf"),
     ],
 )
 def test_what_is_no_posterior_is_refused(
