@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
+from functools import lru_cache
 from itertools import pairwise
 from typing import Final
 
@@ -39,6 +40,7 @@ REFUSED: Final = "is on the sensitive list, and decisions may not rest on it; pu
 _WORD: Final = re.compile(r"[A-Z]+(?![a-z])|[A-Z]?[a-z]+", re.ASCII)
 
 
+@lru_cache(maxsize=2_048)  # the variants of a touchpoint ask about the same names
 def is_sensitive(name: str) -> bool:
     """Whether an attribute of that name may not be used: one of its words, or two in a row, are on the list.
 

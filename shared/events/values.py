@@ -8,7 +8,7 @@ from typing import Final
 
 from shared.errors import InvalidEvent
 from shared.events.kinds import Choice, Flag, Kind, Link, NamedTexts, Number, Properties, Text, Texts, Whole
-from shared.parse import SURROGATE, kind_of
+from shared.parse import has_surrogate, kind_of
 from shared.sensitive import is_sensitive
 
 # A reader takes the value, the path of the object or list in which it stands, and its key there; it returns what is
@@ -97,7 +97,7 @@ def _text_reader(kind: Text) -> Callable[[object, str, str | int], str]:
             raise InvalidEvent(place_of(path, key), f"{size} characters; at most {longest} are allowed", "too_long")
         if size < shortest:
             raise InvalidEvent(place_of(path, key), "is empty", "out_of_range")
-        if not value.isascii() and SURROGATE.search(value) is not None:
+        if has_surrogate(value):
             problem = "holds half of a surrogate pair, which is no character"
             raise InvalidEvent(place_of(path, key), problem, "wrong_type")
         if matches is not None and not matches(value):

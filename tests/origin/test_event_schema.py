@@ -16,7 +16,7 @@ from pydantic import TypeAdapter, ValidationError
 from origin.event_schema import event_adapter, event_json_schema, event_models
 from shared.errors import InvalidEvent
 from shared.events import BROWSER, EVENT_TYPES, SERVER, Plan, read_event
-from shared.parse import SURROGATE
+from shared.parse import has_surrogate
 from shared.sensitive import is_sensitive
 from tests.property.documents import Json
 from tests.sending import PLAN, SENT_MS, WHOLE, event, given
@@ -110,7 +110,7 @@ def is_beyond(value: object) -> bool:
     """Whether a value holds what no schema speaks of: half a surrogate pair, or a sensitive name. Or a line break at
     its end, before which Python lets a pattern end as well."""
     if isinstance(value, str):
-        return SURROGATE.search(value) is not None or value.endswith("\n")
+        return has_surrogate(value) or value.endswith("\n")
     if isinstance(value, dict):
         return any(is_sensitive(key) or is_beyond(key) or is_beyond(each) for key, each in value.items())
     return isinstance(value, list) and any(map(is_beyond, value))
