@@ -2,8 +2,7 @@
 
 from __future__ import annotations
 
-from asyncio import Future, wait
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 from worker.page_view import PageRequest, PageView, read_profile
 
@@ -11,30 +10,34 @@ Count = Callable[..., None]
 
 
 class Deciding:
-    """A page view whose decisions are being made; `view` is None until then, and where they failed.
+    """A page view whose decisions are being made; `view` is None until then, and where they failed. `reading` is what
+    the shell can wait for while a profile is read.
 
     Nothing leaves it but counted reasons: the page itself always gets through.
     """
 
-    __slots__ = ("_count", "_profile", "is_done", "request", "view")
+    __slots__ = ("_count", "is_done", "reading", "request", "view")
 
     def __init__(self, request: PageRequest, count: Count) -> None:
         self.request = request
         self.is_done = False
         self.view: PageView | None = None
+        self.reading: object = None
         self._count = count
-        self._profile: Future[object] | None = None
 
-    def wait_for_profile(self, profile: Future[object]) -> None:
-        """Decide as soon as KV has answered; the page may be on its way meanwhile."""
-        self._profile = profile
-        profile.add_done_callback(self._take_profile)
+    def take_profile(self, text: object, problem: str) -> None:
+        """KV has answered, or failed with a problem: decide, unless the page could not wait for it."""
+        if self.is_done:
+            return
+        if problem:
+            self._count("kv_failed", problem)
+        self.decide(text if isinstance(text, str) else None)
 
-    async def finish(self, margin_s: float) -> PageView | None:
-        """The page is there: wait for the profile this much longer, then go on without it."""
-        profile = self._profile
-        if profile is not None and not self.is_done:
-            await wait([profile], timeout=margin_s)
+    async def finish(self, wait: Callable[[object], Awaitable[object]]) -> PageView | None:
+        """The page is there: where KV has not answered yet, `wait` for the reading as long as may be, then go on
+        without it."""
+        if not self.is_done:
+            await wait(self.reading)
             if not self.is_done:
                 self._count("profile_deadline")
                 self.decide(None)
@@ -54,13 +57,3 @@ class Deciding:
                 self._count(failure)
         except Exception as error:  # noqa: BLE001 - named, counted, and the page goes on as it is
             self._count("decision_failed", repr(error))
-
-    def _take_profile(self, profile: Future[object]) -> None:
-        if self.is_done:
-            return
-        text = None
-        if not profile.cancelled() and profile.exception() is None:
-            text = profile.result()
-        else:
-            self._count("kv_failed", repr(profile))
-        self.decide(text if isinstance(text, str) else None)

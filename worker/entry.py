@@ -40,12 +40,16 @@ if TYPE_CHECKING:
     from worker.page_view import PageView
 
 EXPOSURE_TIMER_MS: Final = 20_000
+MOST_UNDECIDED: Final = 1_000
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
 
 # What the isolate keeps between requests. No request awaits here what belongs to another.
 _settings: Settings | None = None
 _store: SnapshotStore | None = None
 _open_pages: dict[int, OpenPage] = {}
+# The pages that wait for a profile. A client may leave while KV is read, and then nobody ever says so: only so many are
+# kept.
+_undecided: dict[int, Deciding] = {}
 _page_numbers = 0
 _receipts: Receipts | None = None
 _module: Any = None
@@ -110,6 +114,13 @@ def _settle(number: int, problem: str) -> None:
         _count("queue_failed", problem)
 
 
+def _take_profile(number: int, text: Any, problem: str) -> None:
+    """KV has answered for the page of that number."""
+    deciding = _undecided.pop(number, None)
+    if deciding is not None:
+        deciding.take_profile(text, problem)
+
+
 def _object(**fields: Any) -> Any:
     """A JavaScript object of the given fields."""
     result = js.Object.new()
@@ -131,6 +142,7 @@ _end_page_proxy = create_proxy(_end_page)
 _count_proxy = create_proxy(_count)
 _settle_proxy = create_proxy(_settle)
 _pack_proxy = create_proxy(_pack)
+_take_profile_proxy = create_proxy(_take_profile)
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
@@ -220,7 +232,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             deciding = self._start_deciding(asked, store, now_ms) if is_observed else None
         if is_observed is False or not _is_page(response):
             return response
-        view = await deciding.finish(self.settings.profile_margin_s) if deciding is not None else None
+        view = await deciding.finish(self._wait_for_profile) if deciding is not None else None
         keys = self._read_keys()
         if view is None or keys is None:
             if store.snapshot is None:
@@ -255,11 +267,23 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             if key is None:
                 deciding.decide(None)
             else:
-                deciding.wait_for_profile(asyncio.ensure_future(self.bindings.SCORES.get(key)))
+                deciding.reading = self._read_profile(key, deciding)
         except Exception as error:  # noqa: BLE001 - the page itself always gets through
             _count("decision_failed", repr(error))
             return None
         return deciding
+
+    def _read_profile(self, key: str, deciding: Deciding) -> Any:
+        """Have KV asked by JavaScript, which tells us by one call: futures and their callbacks take longer."""
+        global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
+        _page_numbers += 1
+        if len(_undecided) >= MOST_UNDECIDED:
+            del _undecided[next(iter(_undecided))]
+        _undecided[_page_numbers] = deciding
+        return _page_module().readProfile(self.bindings.SCORES, key, _page_numbers, _take_profile_proxy)
+
+    def _wait_for_profile(self, reading: object) -> Any:
+        return _page_module().waitAtMost(reading, self.settings.profile_margin_ms)
 
     def _write_slots(self, request: Any, view: PageView, response: Any) -> Any:
         global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file

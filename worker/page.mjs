@@ -26,6 +26,22 @@ export function fetchPage(env, request, removed, cookies) {
   return fetchUpstream(env, new Request(request.url, { method: request.method, headers, redirect: "manual" }));
 }
 
+/** Start to read a profile. What KV answers is told to `took(number, text, problem)`; the promise says that it was. */
+export function readProfile(scores, key, number, took) {
+  return scores.get(key).then(
+    (text) => took(number, text, ""),
+    (error) => took(number, null, String(error) || "failed"),
+  );
+}
+
+/** Wait for a promise, but not longer than that. */
+export async function waitAtMost(promise, limitMs) {
+  const { promise: over, resolve } = Promise.withResolvers();
+  const timer = setTimeout(resolve, limitMs);
+  await Promise.race([promise, over]);
+  clearTimeout(timer);
+}
+
 /** Start the fetch of a page or file, from the configured upstream, the assets, or the zone's own origin. */
 export function fetchUpstream(env, request) {
   if (env.UPSTREAM) {

@@ -24,7 +24,7 @@ class Settings:
 
     snapshot_ttl_ms: int
     cold_margin_s: float
-    profile_margin_s: float
+    profile_margin_ms: int
     keys: Keys | None
     tokens: Keys
     is_signed: Callable[[str, str], bool] | None
@@ -44,7 +44,7 @@ def read_settings(read: Callable[[str], object]) -> tuple[Settings, list[str]]:
     settings = Settings(
         snapshot_ttl_ms=numbers["SNAPSHOT_TTL_MS"],
         cold_margin_s=numbers["COLD_MARGIN_MS"] / 1000,
-        profile_margin_s=numbers["PROFILE_MARGIN_MS"] / 1000,
+        profile_margin_ms=numbers["PROFILE_MARGIN_MS"],
         keys=_read_secret(cookies, read(cookies), read_keys, problems),
         tokens=_read_secret(tokens, read(tokens), read_keys, problems) or {},
         is_signed=None if known is None else partial(is_signed, known),

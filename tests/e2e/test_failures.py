@@ -14,7 +14,7 @@ from origin.publish import make_snapshot
 from origin.train import train
 from scripts.runtime.edge import Edge, run_edge
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY
-from tests.e2e.world import ROOT, World, eventually, make_world, now_ms
+from tests.e2e.world import ROOT, Browser, World, eventually, make_world, now_ms
 
 PAGE = (ROOT / "site" / "index.html").read_bytes()
 LATER = "Fri, 01 Jan 2100 00:00:00 GMT"
@@ -110,6 +110,29 @@ def test_a_slow_kv(world: World) -> None:
 def test_a_kv_that_is_slow_from_the_start(world: World) -> None:
     set_faults(world, SCORES_get={"delay_ms": 3_000})
     assert_own_page(world, "kv_deadline")
+
+
+def test_a_profile_that_is_damaged_or_late_leaves_the_page_decided_without_it(world: World) -> None:
+    version, text = publishable(world)
+    world.kv.put({SNAPSHOT_KEY + version: text.replace('"has_profiles":false', '"has_profiles":true', 1)})
+    point_to(world, version)
+
+    def known() -> Browser | None:
+        browser: Browser = world.browser()
+        browser.get("/")
+        return browser if browser.cookie else None
+
+    browser = eventually(known, "a visitor")
+    world.kv.put({f"profile:{browser.visitor}": "no profile"})
+    assert "set-cookie" in browser.get("/").headers
+    eventually(lambda: world.edge.counted("profile_invalid") or None, "the damaged profile counted")
+    set_faults(world, SCORES_get={"delay_ms": 3_000})
+    assert "set-cookie" in browser.get("/").headers
+    eventually(lambda: world.edge.counted("profile_deadline") or None, "the late profile counted")
+    set_faults(world, SCORES_get={"error": "KV GET failed: 500"})
+    before = world.edge.counted("kv_failed")
+    assert "set-cookie" in browser.get("/").headers
+    eventually(lambda: world.edge.counted("kv_failed") > before or None, "the failed read counted")
 
 
 def test_a_kv_that_fails(world: World) -> None:

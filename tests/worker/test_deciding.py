@@ -1,8 +1,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Coroutine
-from typing import TypeVar
+from collections.abc import Callable
 
 import pytest
 
@@ -14,7 +13,6 @@ from worker.page_view import PageView
 
 HEADER: Record = {"unit": "u-1", "version": "p", "computed_ms": REQUEST.now_ms, "cluster": "", "attributes": {}}
 PROFILE = write_profile(HEADER, SCORES)
-Result = TypeVar("Result")
 
 
 class Counted(list[str]):
@@ -24,8 +22,18 @@ class Counted(list[str]):
         self.append(reason)
 
 
-def run(action: Coroutine[object, object, Result]) -> Result:
-    return asyncio.run(action)
+def finish(deciding: Deciding, meanwhile: Callable[[], None] = lambda: None) -> PageView | None:
+    """Finish a page; `meanwhile` is what happens while it waits for its profile."""
+
+    async def wait(reading: object) -> None:
+        assert reading is deciding.reading
+        meanwhile()
+
+    return asyncio.run(deciding.finish(wait))
+
+
+def never() -> None:
+    raise AssertionError("nothing is waited for")
 
 
 def levels(view: PageView | None) -> list[str]:
@@ -40,71 +48,41 @@ def test_without_a_profile_to_wait_for_the_page_is_decided_at_once() -> None:
     deciding.decide(None)
     assert deciding.is_done
     assert levels(deciding.view) == ["global", "global"]
-    assert run(deciding.finish(0.0)) is deciding.view
+    assert finish(deciding, never) is deciding.view
     assert counted == []
 
 
 def test_the_profile_is_taken_as_soon_as_it_is_there() -> None:
-    async def scenario() -> tuple[Deciding, PageView | None]:
-        deciding = Deciding(REQUEST, Counted())
-        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        deciding.wait_for_profile(profile)
-        profile.set_result(PROFILE)
-        await asyncio.sleep(0)
-        assert deciding.is_done
-        early = deciding.view
-        assert await deciding.finish(5.0) is early
-        return deciding, early
-
-    deciding, early = run(scenario())
+    deciding = Deciding(REQUEST, Counted())
+    deciding.take_profile(PROFILE, "")
+    assert deciding.is_done
+    early = deciding.view
     assert levels(early) == ["individual", "global"]
-    assert deciding.view is early
+    assert finish(deciding, never) is early
 
 
 def test_a_profile_that_arrives_within_the_margin_counts() -> None:
-    async def scenario() -> PageView | None:
-        deciding = Deciding(REQUEST, Counted())
-        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        deciding.wait_for_profile(profile)
-        asyncio.get_running_loop().call_soon(profile.set_result, PROFILE)
-        return await deciding.finish(60.0)
-
-    assert levels(run(scenario())) == ["individual", "global"]
+    counted = Counted()
+    deciding = Deciding(REQUEST, counted)
+    assert levels(finish(deciding, lambda: deciding.take_profile(PROFILE, ""))) == ["individual", "global"]
+    assert counted == []
 
 
 def test_a_profile_that_is_late_is_counted_and_never_changes_what_was_decided() -> None:
     counted = Counted()
-
-    async def scenario() -> tuple[PageView | None, PageView | None]:
-        deciding = Deciding(REQUEST, counted)
-        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        deciding.wait_for_profile(profile)
-        decided = await deciding.finish(0.0)
-        profile.set_result(PROFILE)
-        await asyncio.sleep(0)
-        return decided, deciding.view
-
-    decided, later = run(scenario())
+    deciding = Deciding(REQUEST, counted)
+    decided = finish(deciding)
+    deciding.take_profile(PROFILE, "")
     assert levels(decided) == ["global", "global"]
-    assert later is decided
+    assert deciding.view is decided
     assert counted == ["profile_deadline"]
 
 
-@pytest.mark.parametrize("is_cancelled", [True, False])
-def test_a_profile_that_fails_is_counted_and_the_page_is_decided_without(is_cancelled: bool) -> None:
+def test_a_profile_that_fails_is_counted_and_the_page_is_decided_without() -> None:
     counted = Counted()
-
-    async def scenario() -> PageView | None:
-        deciding = Deciding(REQUEST, counted)
-        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        deciding.wait_for_profile(profile)
-        if is_cancelled:
-            profile.cancel()
-        else:
-            profile.set_exception(RuntimeError("KV is down"))
-        return await deciding.finish(60.0)
-
-    assert levels(run(scenario())) == ["global", "global"]
+    deciding = Deciding(REQUEST, counted)
+    deciding.take_profile(None, "KV GET failed: 500")
+    assert levels(finish(deciding, never)) == ["global", "global"]
     assert counted == ["kv_failed"]
 
 
@@ -114,15 +92,9 @@ def test_a_profile_that_fails_is_counted_and_the_page_is_decided_without(is_canc
 )
 def test_what_kv_answers_instead_of_a_profile_is_counted_where_it_is_damaged(text: object, counted: list[str]) -> None:
     seen = Counted()
-
-    async def scenario() -> PageView | None:
-        deciding = Deciding(REQUEST, seen)
-        profile: asyncio.Future[object] = asyncio.get_running_loop().create_future()
-        deciding.wait_for_profile(profile)
-        profile.set_result(text)
-        return await deciding.finish(60.0)
-
-    assert levels(run(scenario())) == ["global", "global"]
+    deciding = Deciding(REQUEST, seen)
+    deciding.take_profile(text, "")
+    assert levels(deciding.view) == ["global", "global"]
     assert seen == counted
 
 

@@ -29,7 +29,7 @@ def test_settings_are_read_from_their_configured_forms() -> None:
         }
     )
     assert problems == []
-    assert (settings.snapshot_ttl_ms, settings.cold_margin_s, settings.profile_margin_s) == (1000, 0.3, 0.02)
+    assert (settings.snapshot_ttl_ms, settings.cold_margin_s, settings.profile_margin_ms) == (1000, 0.3, 20)
     assert settings.keys == read_keys(COOKIE_KEYS)
     assert settings.tokens == {"crm": b"crm-crm-crm-crm-1"}
     assert settings.is_signed is not None and settings.hash_user is not None
@@ -41,7 +41,7 @@ def test_settings_are_read_from_their_configured_forms() -> None:
 @pytest.mark.parametrize("value", [None, "", object()])
 def test_what_is_not_set_has_its_default_or_is_absent_and_no_problem(value: object) -> None:
     settings, problems = read(dict.fromkeys(SECRETS, value))
-    assert (settings.snapshot_ttl_ms, settings.cold_margin_s, settings.profile_margin_s) == (60_000, 0.2, 0.01)
+    assert (settings.snapshot_ttl_ms, settings.cold_margin_s, settings.profile_margin_ms) == (60_000, 0.2, 10)
     assert (settings.keys, settings.tokens, settings.is_signed, settings.hash_user, problems) == (
         None,
         {},
