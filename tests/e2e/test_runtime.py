@@ -15,6 +15,7 @@ from scipy.stats import chisquare
 from scripts.runtime.edge import Edge, run_edge
 from shared.snapshot import SNAPSHOT_KEY, Snapshot
 from tests.e2e.world import ROOT, World
+from tests.shared.test_conditions import REFERENCE
 from tests.vectors.check import check_all
 from tests.vectors.many import digest_decisions
 
@@ -39,6 +40,18 @@ def ask(edge: Edge, test: str, body: object) -> object:
 def test_the_golden_vectors_hold_inside_workerd(bare_edge: Edge) -> None:
     files = {path.name: path.read_text() for path in VECTORS.glob("*.json")}
     assert ask(bare_edge, "vectors", files) == check_all(files.__getitem__)
+
+
+def test_the_cases_of_the_reference_implementation_hold_inside_workerd(bare_edge: Edge) -> None:
+    if not REFERENCE.exists():
+        pytest.skip(f"the reference's cases are not part of this project; they are looked for in {REFERENCE}")
+    names = ("name", "condition", "attributes", "expected", "groups")
+    cases = [dict(zip(names, case, strict=False)) for case in json.loads(REFERENCE.read_text())["evalCondition"]]
+    files = {path.name: path.read_text() for path in VECTORS.glob("*.json")}
+    files["conditions.json"] = json.dumps({"name": "conditions", "groups": {}, "cases": cases})
+    counts = ask(bare_edge, "vectors", files)
+    assert isinstance(counts, dict)
+    assert counts["conditions"] == len(cases) > 100
 
 
 @pytest.mark.timeout(1_800)  # some two minutes on two free cores

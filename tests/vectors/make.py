@@ -17,11 +17,8 @@ from pathlib import Path
 import numpy as np
 from scipy import integrate, special
 
-from shared.choice import win_race
-from shared.conditions import matches
-from shared.constraints import constrain
 from shared.numbers import exp, ln, normal_cdf
-from shared.policy import live_probabilities, thompson_probabilities
+from shared.policy import beta_to_log_odds, live_probabilities, thompson_probabilities
 from shared.uniform import uniform
 
 FOLDER = Path(__file__).parent
@@ -31,28 +28,6 @@ UNIFORM_PARTS = [
     [""], ["a"], ["a", "b"], ["ab"], ["", ""], ["shop", "holdout", "v-1"],
     ["shop", "hero", "session 5", "v-1", "", "a"],
     ["grüße"], ["日本", "🙂"], ["\x00"], ["x" * 500], [str(2**60)],
-]  # fmt: skip
-
-# name, condition, attributes, expected, groups
-CONDITIONS: list[tuple[str, Case, Case, bool, dict[str, list[object]]]] = [
-    ("an empty condition holds", {}, {}, True, {}),
-    ("a number given as text", {"age": {"$gte": 18}}, {"age": "21"}, True, {}),
-    ("a missing attribute counts as zero in an order", {"score": {"$lt": 1}}, {}, True, {}),
-    ("a missing attribute is not false", {"vip": False}, {}, False, {}),
-    ("nested attributes", {"session.depth": {"$gt": 2}}, {"session": {"depth": 3}}, True, {}),
-    ("any element of a list", {"tags": {"$in": ["a", "b"]}}, {"tags": ["x", "b"]}, True, {}),
-    ("all elements of a list", {"tags": {"$all": ["a", "b"]}}, {"tags": ["b"]}, False, {}),
-    ("an element of a list of objects", {"o": {"$elemMatch": {"n": 2}}}, {"o": [{"n": 1}, {"n": 2}]}, True, {}),
-    ("a group", {"id": {"$inGroup": "beta"}}, {"id": "u"}, True, {"beta": ["u"]}),
-    ("versions by number", {"v": {"$vgt": "1.9.0"}}, {"v": "1.10.0"}, True, {}),
-    ("a preview before its release", {"v": {"$vlt": "2.0.0"}}, {"v": "2.0.0-rc.1"}, True, {}),
-    ("no letters beyond ASCII without case", {"x": {"$regexi": "^k$"}}, {"x": "\u212a"}, False, {}),
-    ("no digits beyond ASCII", {"x": {"$regex": "^\\d$"}}, {"x": "\u0663"}, False, {}),
-    ("text in the order of UTF-16", {"x": {"$lt": "\uff5e"}}, {"x": "\U0001f600"}, True, {}),
-    ("folded membership beyond ASCII", {"x": {"$ini": ["STRASSE", "ÄPFEL"]}}, {"x": "äpfel"}, True, {}),
-    ("an unknown operator", {"x": {"$near": 1}}, {"x": 1}, False, {}),
-    ("none of several", {"$nor": [{"a": 1}, {"b": 2}]}, {"a": 1}, False, {}),
-    ("text of a number", {"x": "0.1"}, {"x": 0.1}, True, {}),
 ]  # fmt: skip
 
 
@@ -96,10 +71,15 @@ def thompson() -> list[Case]:
         for _ in range(times):
             means = [generator.uniform(-4.0, -2.0) for _ in range(count)]
             problems.append((means, [math.exp(generator.uniform(-3.0, 0.0)) for _ in range(count)]))
+    problems += [
+        ([0.0], [0.0]), ([0.0, 1.0], [0.0, 1.0]), ([0.5, 0.5, 0.0], [0.0, 0.0, 0.0]), ([0.0] * 3, [0.0, 1.0, 1.0]),
+        ([-3.0, -2.9, -3.1, -2.9], [0.0, 0.2, 0.3, 0.0]), ([-2.0, -2.9, -3.1, -2.5], [0.0, 0.2, 0.3, 0.1]),
+        ([0.0, 0.1, -0.1], [1e-300, 1.0, 1.0]), ([1.5] + [0.0] * 19, [0.0] + [1.0] * 19),
+    ]  # fmt: skip
     cases: list[Case] = []
     for means, sds in problems:
         got, live = thompson_probabilities(means, sds), live_probabilities(means, sds)
-        reference = by_quadrature(means, sds)
+        reference = by_quadrature(means, [0.0 if sd < 1e-100 else sd for sd in sds])
         near(got, reference, 1e-9)
         near(live, reference, 1e-4)
         case = {"means": hexes(means), "sds": hexes(sds), "reference": rounded(reference), "expected": hexes(got)}
@@ -107,59 +87,16 @@ def thompson() -> list[Case]:
     return cases
 
 
-def races() -> list[Case]:
-    generator = random.Random(5)
+def betas() -> list[Case]:
     cases: list[Case] = []
-    for number in range(60):
-        weights = [generator.random() ** 3 for _ in range(2 + number % 5)]
-        probabilities = [weight / math.fsum(weights) for weight in weights]
-        if number % 7 == 0:
-            probabilities[0] = 0.0
-        drawn = [by_hash(["race", str(number), str(i)]) for i in range(len(weights))]
-        winner = by_race(probabilities, drawn)
-        same(win_race(probabilities, drawn), winner)
-        cases.append({"probabilities": hexes(probabilities), "uniforms": hexes(drawn), "winner": winner})
-    return cases
-
-
-def constraints() -> list[Case]:
-    generator = random.Random(9)
-    plain: list[tuple[list[float], list[float], list[float], list[bool], float]] = [
-        ([1.0], [1.0], [1.0], [], 0.0),
-        ([1.0, 0.0], [0.0, 0.0], [1.0, 1.0], [], 0.0),
-        ([0.98, 0.01, 0.01], [0.25, 0.25, 0.5], [1.0, 1.0, 1.0], [], 0.0),
-        ([0.65, 0.31, 0.04], [0.0, 0.3, 0.2], [1.0, 1.0, 1.0], [], 0.0),
-        ([0.5, 0.5], [1.0, 0.0], [1.0, 1.0], [], 0.0),
-        ([0.8, 0.1, 0.1], [0.0, 0.0, 0.0], [0.4, 1.0, 1.0], [], 0.0),
-        ([0.9, 0.05, 0.05], [0.0, 0.0, 0.0], [1.0, 1.0, 1.0], [False, True, False], 0.4),
-    ]
-    for number in range(60):
-        weights = [generator.random() ** 4 for _ in range(2 + number % 6)]
-        wanted = [generator.random() ** 2 if generator.random() < 0.6 else 0.0 for _ in weights]
-        scale = generator.choice([0.2, 0.4, 0.6]) / max(math.fsum(wanted), 1.0)
-        floors = [scale * each for each in wanted]
-        caps = [max(floor, generator.choice([1.0, 1.0, 0.7])) for floor in floors]
-        outside = [generator.random() < 0.5 for _ in weights] if number % 2 else []
-        is_mixed = any(outside) and not all(outside)
-        plain.append(([w / math.fsum(weights) for w in weights], floors, caps, outside, 0.3 if is_mixed else 0.0))
-    cases: list[Case] = []
-    for probabilities, floors, caps, outside, share in plain:
-        got = constrain(probabilities, floors=floors, caps=caps, outside=outside, share=share)
-        reference = by_bisection(probabilities, floors, caps, outside, share)
-        same(got.relaxations, ())
-        near(got.probabilities, reference, 1e-9)
-        case = {"probabilities": hexes(probabilities), "floors": hexes(floors), "caps": hexes(caps)}
-        more = {"outside": outside, "share": share, "reference": rounded(reference)}
-        cases.append({**case, **more, "expected": hexes(got.probabilities)})
-    return cases
-
-
-def conditions() -> list[Case]:
-    cases: list[Case] = []
-    for name, condition, attributes, expected, groups in CONDITIONS:
-        same(matches(condition, attributes, groups), expected)
-        case = {"name": name, "condition": condition, "attributes": attributes, "groups": groups, "expected": expected}
-        cases.append(dict(case))
+    for alpha in (1e-100, 1e-3, 0.5, 1.0, 2.5, 11.999, 12.0, 4e3, 1e9, 1e100):
+        for beta in (1e-6, 0.75, 1.0, 30.0, 1e6, 1e100):
+            got = beta_to_log_odds(alpha, beta)
+            digammas = float(special.digamma(alpha)), float(special.digamma(beta))
+            near(got[:1], [digammas[0] - digammas[1]], 5e-15 * max(1.0, *map(abs, digammas)))
+            sd = math.sqrt(float(special.polygamma(1, alpha) + special.polygamma(1, beta)))
+            near(got[1:], [sd], 5e-15 * sd)
+            cases.append({"alpha": alpha.hex(), "beta": beta.hex(), "expected": hexes(got)})
     return cases
 
 
@@ -204,9 +141,14 @@ def _clipped(
     return [min(max(floors[i], low * weights[i]), caps[i]) for i in members]
 
 
-def by_quadrature(means: list[float], sds: list[float]) -> list[float]:
-    m, s = np.array(means), np.array(sds)
-    low, high = float(np.max(m - 9.0 * s)), float(np.max(m + 9.0 * s))
+def by_quadrature(means: Sequence[float], sds: Sequence[float]) -> list[float]:
+    """The integral of each variant's density times the others' distributions. Where variants are certain, it begins at
+    the best of them, who share what is left below."""
+    certain = [i for i, sd in enumerate(sds) if sd == 0.0]
+    others = [i for i in range(len(sds)) if i not in certain]
+    m, s = np.array([means[i] for i in others]), np.array([sds[i] for i in others])
+    point = max([means[i] for i in certain], default=-math.inf)
+    low, high = float(np.max(m - 9.0 * s, initial=point)), float(np.max(m + 9.0 * s, initial=point))
     bends = {float(point) for k in (-6.0, -2.0, 0.0, 2.0, 6.0) for point in m + k * s}
 
     def integrand(t: float) -> np.ndarray:
@@ -215,9 +157,16 @@ def by_quadrature(means: list[float], sds: list[float]) -> list[float]:
         densities: np.ndarray = np.exp(-0.5 * z * z - logs + logs.sum()) / (s * np.sqrt(2.0 * np.pi))
         return densities
 
-    points = [point for point in sorted(bends) if low < point < high]
-    shares, _ = integrate.quad_vec(integrand, low, high, epsabs=1e-11, points=points, norm="max")
-    return [float(share) for share in shares]
+    shares = [0.0] * len(sds)
+    if high > low:
+        points = [point for point in sorted(bends) if low < point < high]
+        found, _ = integrate.quad_vec(integrand, low, high, epsabs=1e-11, points=points, norm="max")
+        for i, share in zip(others, found, strict=True):
+            shares[i] = float(share)
+    best = [i for i in certain if means[i] == point]
+    for i in best:
+        shares[i] = float(np.prod(special.ndtr((point - m) / s))) / len(best)
+    return shares
 
 
 def near(got: Sequence[float], reference: Sequence[float], tolerance: float) -> None:
@@ -239,18 +188,25 @@ def rounded(values: Sequence[float]) -> list[float]:
 
 
 def main() -> None:
+    from tests.vectors.make_conditions import conditions, patterns
+    from tests.vectors.make_constraints import constraints, impressions, merges
     from tests.vectors.make_decisions import decisions, features, intents, shifts
+    from tests.vectors.make_races import orders, races, slates
     from tests.vectors.make_session import folds
+    from tests.vectors.make_visits import relaxed, visits
 
     files: dict[str, list[Case]] = {
-        "uniform": uniforms(), **functions(), "thompson": thompson(), "race": races(), "constraints": constraints(),
-        "conditions": conditions(), "features": features(), "intent": intents(), "shift": shifts(),
+        "uniform": uniforms(), **functions(), "thompson": thompson(), "beta": betas(), "race": races(),
+        "order": orders(), "slate": slates(), "constraints": constraints(), "impressions": impressions(),
+        "merge": merges(), "patterns": patterns(), "features": features(), "intent": intents(), "shift": shifts(),
         "fold": folds(),
     }  # fmt: skip
     for name, cases in files.items():
         write(name, cases)
-    head, cases = decisions()
-    write("decide", cases, **head)
+    for name, (head, cases) in {
+        "conditions": conditions(), "decide": decisions(), "relax": relaxed(), "freeze": visits(),
+    }.items():  # fmt: skip
+        write(name, cases, **head)
 
 
 def write(name: str, cases: list[Case], **head: object) -> None:

@@ -11,7 +11,7 @@ import random
 
 import numpy as np
 
-from shared.decision import Decision, decide
+from shared.decision import decide
 from shared.features import compile_feature
 from shared.policy import thompson_probabilities
 from shared.posterior import Posterior, Shift, shift_posterior
@@ -19,6 +19,7 @@ from shared.profile import Profile, write_profile
 from shared.session import Intent, Session, score_intent
 from shared.situation import Situation, situate
 from shared.snapshot import Snapshot, write_snapshot
+from tests.vectors.check import describe
 from tests.vectors.make import Case, by_bisection, by_hash, by_quadrature, hexes, near, same
 
 NOW_MS = 1_700_000_000_000
@@ -154,21 +155,8 @@ def decisions() -> tuple[dict[str, object], list[Case]]:
         # Live probabilities are exact within 1e-4, and conditional ones divide by what is left.
         near(list(made.slate_propensities) or [made.propensity], propensities, 5e-4)
         case = {"touchpoint": touchpoint, "unit": unit, "session": session, "attributes": attributes}
-        cases.append({**case, "profile": profile, "expected": described(made)})
+        cases.append({**case, "profile": profile, "expected": describe(made)})
     return {"now_ms": NOW_MS, "snapshot": text}, cases
-
-
-def described(made: Decision) -> dict[str, object]:
-    distribution = made.distribution
-    return {
-        "variant": made.variant, "propensity": made.propensity.hex(), "probabilities": hexes(made.probabilities),
-        "level": made.level, "cell": made.cell, "epoch": made.epoch, "reason": made.reason, "because": made.because,
-        "relaxations": list(made.relaxations), "fallbacks": list(made.fallbacks), "slate": list(made.slate),
-        "slate_propensities": hexes(made.slate_propensities), "randomised": made.randomised,
-        "means": hexes(distribution.posterior.means) if distribution else [],
-        "sds": hexes(distribution.posterior.sds) if distribution else [],
-        "thompson": hexes(distribution.thompson) if distribution else [],
-    }  # fmt: skip
 
 
 # The design, once more, from the raw records
