@@ -80,7 +80,10 @@ class Audit:
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Known:
     """What is known of an hour: what objects held (`came`), what is there of it, each event and receipt once (`kept`),
-    what was left out as a copy when it was read (`left_out`), the quarantine records, and the gaps before receipts."""
+    what was left out as a copy when it was read (`left_out`), the quarantine records, and the gaps before receipts.
+
+    What older versions did not count, the properties take from what is there.
+    """
 
     start_ms: int
     came: Balance
@@ -90,16 +93,35 @@ class _Known:
     gaps: Sequence[Gap]
 
     @property
-    def copies(self) -> Balance:
-        """The lines of events and the promises that were left out as copies. What an older version left out was not
-        counted: then they are what is not there."""
-        before, promised_before = self.came.copies, self.came.promised_copies
-        return Balance(
-            lines=self.came.lines - self.kept.lines if before is None else before + self.left_out.lines,
-            promised=self.came.promised - self.kept.promised
-            if promised_before is None
-            else promised_before + self.left_out.promised,
-        )
+    def copies(self) -> int:
+        """The lines of events that were left out as copies."""
+        before = self.came.copies
+        return self.came.lines - self.kept.lines if before is None else before + self.left_out.lines
+
+    @property
+    def promised_copies(self) -> int:
+        """The lines of which receipts speak that were left out as copies."""
+        before = self.came.promised_copies
+        return self.came.promised - self.kept.promised if before is None else before + self.left_out.promised
+
+    @property
+    def promised_records(self) -> int:
+        """The lines of quarantine of which receipts speak, copies included."""
+        promised = self.came.promised_quarantined
+        return self.records.lines if promised is None else promised
+
+    @property
+    def promised_records_once(self) -> int:
+        """The same, of each message once."""
+        return self.kept.promised_quarantined or 0
+
+    @property
+    def records_once(self) -> int:
+        """The lines of quarantine that came, of each message once. A batch of messages may have been written without
+        its quarantine, and come again in others; then those count that differ."""
+        if self.records.lines < self.promised_records:
+            return min(self.records.different, self.promised_records_once)
+        return self.promised_records_once + self.records.lines - self.promised_records
 
 
 def audit(lake: Lake, now_ms: int, *, since_ms: int = 0) -> Audit:
@@ -140,14 +162,9 @@ def audit(lake: Lake, now_ms: int, *, since_ms: int = 0) -> Audit:
 
 def _balance_hour(known: _Known, now_ms: int, compacted: Path) -> tuple[HourBalance, list[str]]:
     """The balance of an hour, and what in it is lost or does not fit."""
-    copies, records = known.copies, known.records
-    duplicates = copies.lines + records.lines - records.distinct - copies.promised
-    missing = max(known.came.promised - known.came.lines - records.lines, 0)
-    if duplicates < 0:  # what is missing are copies of what is there
-        missing = max(missing + duplicates, 0)
-        duplicates = 0
-    gone = known.came.lines - copies.lines - known.kept.lines
-    promised_gone = known.came.promised - copies.promised - known.kept.promised
+    duplicates, missing = _find_duplicates(known)
+    gone = known.came.lines - known.copies - known.kept.lines
+    promised_gone = known.came.promised - known.promised_copies - known.kept.promised
     age_ms = now_ms - known.start_ms - HOUR_MS
     in_gaps, lost = (
         sum(gap.events for gap in known.gaps),
@@ -159,7 +176,7 @@ def _balance_hour(known: _Known, now_ms: int, compacted: Path) -> tuple[HourBala
         start_ms=known.start_ms,
         received=known.kept.promised + in_gaps,
         stored=known.kept.lines,
-        quarantined=records.distinct,
+        quarantined=known.records.events,
         duplicates=duplicates,
         in_flight=in_gaps + missing - lost,
         lost=lost + max(gone, 0),
@@ -187,6 +204,18 @@ def _balance_hour(known: _Known, now_ms: int, compacted: Path) -> tuple[HourBala
     return hour, problems
 
 
+def _find_duplicates(known: _Known) -> tuple[int, int]:
+    """The lines of an hour that neither came with a copy of their whole message nor are kept, and the lines of which
+    receipts speak that did not come."""
+    again = known.promised_copies - known.promised_records + known.promised_records_once
+    duplicates = known.copies - again + known.records_once - known.records.events
+    surplus = max(known.records.lines - known.promised_records, 0)  # events that the consumer could not read
+    missing = max(known.came.promised - known.promised_records - known.came.lines - surplus, 0)
+    missing += max(known.promised_records_once - known.records_once, 0)
+    # Below zero, what is missing are copies of what is there.
+    return (duplicates, missing) if duplicates >= 0 else (0, max(missing + duplicates, 0))
+
+
 def _is_lost(gap: Gap, now_ms: int) -> bool:
     """Whether nothing can bring the messages of a gap any more."""
     return gap.is_refused or now_ms - gap.before_ms >= KEPT_MS
@@ -206,10 +235,12 @@ def _count(connection: ibis.BaseBackend, events: ir.Table) -> dict[int, Balance]
     is_booked = events["schema"].fill_null(0) >= FIRST_WITH_RECEIPTS
     promised = events.events.fill_null(0) + events.quarantined.fill_null(0)
     counted = events.group_by(hour=events.received_ms.fill_null(0) // HOUR_MS).aggregate(
-        lines=(~is_receipt & is_booked).sum(), promised=promised.sum(where=is_receipt).fill_null(0)
+        lines=(~is_receipt & is_booked).sum(),
+        promised=promised.sum(where=is_receipt).fill_null(0),
+        promised_quarantined=events.quarantined.sum(where=is_receipt).fill_null(0),
     )
     rows = connection.to_pyarrow(counted.filter((counted.lines > 0) | (counted.promised > 0))).to_pylist()
-    return {row["hour"] * HOUR_MS: Balance(lines=row["lines"], promised=row["promised"]) for row in rows}
+    return {row.pop("hour") * HOUR_MS: Balance(**row) for row in rows}
 
 
 def _read_receipts(connection: ibis.BaseBackend, events: ir.Table) -> list[dict[str, Any]]:

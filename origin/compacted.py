@@ -69,7 +69,7 @@ def read_index(lake: Lake) -> Index:
         data = json.loads(path.read_bytes())
         if data["format"] not in (_FORMAT, _UNCOUNTED):
             raise LakeError(f"{path}: format {data['format']} is not known to this version; update usher")
-        uncounted = {} if data["format"] == _FORMAT else {"copies": None, "promised_copies": None}
+        uncounted = dict.fromkeys(("promised_quarantined", "copies", "promised_copies"))
         return Index(
             generation=int(data["generation"]),
             days={day: tuple(Part(**part) for part in parts) for day, parts in data["days"].items()},

@@ -26,11 +26,12 @@ from origin.lines import DAMAGE, decompress
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Records:
-    """The quarantine records of one hour of receipt: the lines there are, the events in them that no earlier record is
-    of, and those by the codes of their reasons."""
+    """The quarantine records of one hour of receipt: the lines there are, those of them that differ (a message that
+    comes again brings the same), the events that no earlier record is of, and these by the codes of their reasons."""
 
     lines: int = 0
-    distinct: int = 0
+    different: int = 0
+    events: int = 0
     codes: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -57,26 +58,29 @@ _named_decoder: Final = msgspec.json.Decoder(_Named)
 def read_quarantine(lake: Lake) -> dict[int, Records]:
     """Read the quarantine records by hour of receipt (its start in ms). Raises LakeError."""
     lines: Counter[int] = Counter()
+    different: dict[int, set[bytes]] = {}
     first: dict[bytes, tuple[int, str]] = {}
     for path in sorted(lake.quarantine.rglob(f"*{SUFFIX}")):
-        for record in _read_records(path):
+        for line, record in _read_records(path):
             if record.code is not None:
-                lines[hour_of(record.received_ms)] += 1
+                hour = hour_of(record.received_ms)
+                lines[hour] += 1
+                different.setdefault(hour, set()).add(_digest(line))
                 one, found = _identify(record), (record.received_ms, record.code)
                 first[one] = min(first.get(one, found), found)
-    codes: dict[int, Counter[str]] = {}
+    codes: dict[int, Counter[str]] = {hour: Counter() for hour in lines}
     for received_ms, code in first.values():
-        codes.setdefault(hour_of(received_ms), Counter())[code] += 1
-    quarantine = {}
-    for hour, count in lines.items():
-        own = codes.get(hour, Counter())
-        quarantine[hour] = Records(lines=count, distinct=own.total(), codes=dict(own))
-    return quarantine
+        codes[hour_of(received_ms)][code] += 1
+    return {
+        hour: Records(lines=count, different=len(different[hour]), events=codes[hour].total(), codes=dict(codes[hour]))
+        for hour, count in lines.items()
+    }
 
 
-def _read_records(path: Path) -> Iterator[_Record]:
+def _read_records(path: Path) -> Iterator[tuple[bytes, _Record]]:
     try:
-        yield from map(_decoder.decode, decompress(path.read_bytes()).splitlines())
+        for line in decompress(path.read_bytes()).splitlines():
+            yield line, _decoder.decode(line)
     except (*DAMAGE, msgspec.MsgspecError) as error:
         raise LakeError(f"{path}: cannot be read ({error}); remove it and run usher pull") from error
 
@@ -88,4 +92,8 @@ def _identify(record: _Record) -> bytes:
         parts = ("id", record.visitor or named.visitor, named.event_id)
     except (msgspec.MsgspecError, UnicodeError):  # cut, or no event at all
         parts = ("text", record.visitor, record.event)
-    return blake2b("\x1f".join(parts).encode(errors="surrogatepass"), digest_size=12).digest()
+    return _digest("\x1f".join(parts).encode())
+
+
+def _digest(content: bytes) -> bytes:
+    return blake2b(content, digest_size=12).digest()

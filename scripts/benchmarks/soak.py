@@ -29,6 +29,7 @@ import httpx
 import ibis
 from rich.console import Console
 
+from origin.audit import audit
 from origin.kv import KvClient
 from origin.lake import Lake
 from origin.stored import read_events
@@ -123,7 +124,7 @@ def _soak(edge: Edge, lake: Path, count: int) -> Result:
     sending_s = time.perf_counter() - started
     poisoned = len(range(0, count, POISONED_EVERY))
     good = count - poisoned
-    audit, is_balanced = _settle(edge, lake)
+    balance, is_balanced = _settle(edge, lake)
     events = read_events(ibis.duckdb.connect(), Lake(lake))
     assert events is not None
     mine = events.filter(events.event_id.startswith("soak-"))
@@ -138,7 +139,7 @@ def _soak(edge: Edge, lake: Path, count: int) -> Result:
         quarantined=_count_quarantined(Lake(lake)),
         sending_s=round(sending_s, 1),
         is_balanced=is_balanced,
-        audit=audit,
+        audit=balance,
     )
 
 
@@ -202,9 +203,10 @@ def _settle(edge: Edge, lake: Path) -> tuple[str, bool]:
             done = usher(*words)
             if done.returncode != 0:
                 raise BenchError(f"usher {words[0]}: {done.stderr}")
-        audit = usher("events", "audit")
-        if audit.returncode == 0 or time.monotonic() > deadline:
-            return audit.stdout + audit.stderr, audit.returncode == 0
+        hours = audit(Lake(lake), time.time_ns() // 1_000_000).hours
+        if not any(hour.in_flight for hour in hours) or time.monotonic() > deadline:
+            printed = usher("events", "audit")
+            return printed.stdout + printed.stderr, printed.returncode == 0
         time.sleep(3)
 
 

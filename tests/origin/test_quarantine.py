@@ -27,9 +27,15 @@ def test_an_event_counts_once_in_the_hour_in_which_it_came_first(lake: Lake) -> 
     later = NOON_MS + HOUR_MS
     records = [record("a", at_ms=later), record("a", code="unplanned"), record("a", at_ms=NOON_MS + 5), record("b")]
     assert read(lake, *records) == {
-        NOON_MS: Records(lines=3, distinct=2, codes={"unplanned": 1, "missing": 1}),
-        later: Records(lines=1),
+        NOON_MS: Records(lines=3, different=3, events=2, codes={"unplanned": 1, "missing": 1}),
+        later: Records(lines=1, different=1),
     }
+
+
+def test_lines_of_a_message_that_came_again_do_not_differ(lake: Lake) -> None:
+    records = [record("a"), record("b"), record("b", index="1")]
+    deliver(lake, Isolate("j").send([], records=records))
+    assert read(lake, *records) == {NOON_MS: Records(lines=6, different=3, events=2, codes={"missing": 2})}
 
 
 CUT = json.dumps({"type": "custom", "properties": {"text": "x" * 3_000}, "event_id": "a"})[:2_000]
@@ -55,12 +61,12 @@ CUT = json.dumps({"type": "custom", "properties": {"text": "x" * 3_000}, "event_
 def test_copies_are_told_by_visitor_and_id_or_else_by_the_text(
     lake: Lake, one: Event, other: Event, are_copies: bool
 ) -> None:
-    assert read(lake, one, other)[NOON_MS].distinct == 2 - are_copies
+    assert read(lake, one, other)[NOON_MS].events == 2 - are_copies
 
 
 def test_ids_of_a_servers_events_count_within_the_visitor_whom_they_name(lake: Lake) -> None:
     texts = [json.dumps({"event_id": "a", "visitor": visitor}) for visitor in ("ann", "bob", "ann")]
-    assert read(lake, *(record("", text, visitor="", source="server") for text in texts))[NOON_MS].distinct == 2
+    assert read(lake, *(record("", text, visitor="", source="server") for text in texts))[NOON_MS].events == 2
 
 
 def test_damaged_quarantine_is_named(lake: Lake) -> None:
