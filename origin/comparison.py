@@ -13,7 +13,7 @@ from operator import attrgetter
 from typing import Any, Final
 
 from origin.logged import DECIDED, FORCED, Archive, LoggedDecision, MissingVersion
-from shared.decision import Decision, Frozen, decide, preview
+from shared.decision import Decision, Frozen, decide, mark_drawn, preview
 from shared.errors import InvalidSnapshot
 from shared.posterior import LEVELS
 from shared.reasons import say
@@ -150,18 +150,7 @@ def _mark_earlier(logged: LoggedDecision) -> Frozen | None:
     """The trace of the epoch's earlier draws, as the visitor's cookie brought it along."""
     if not logged.earlier:
         return None
-    return Frozen(
-        touchpoint=logged.touchpoint,
-        epoch=logged.epoch,
-        excluded=logged.earlier[0],
-        variants=(),
-        propensities=(),
-        level="none",
-        cell="",
-        snapshot="",
-        randomised=False,
-        earlier=logged.earlier[1:],
-    )
+    return mark_drawn(logged.touchpoint, logged.epoch, logged.earlier[0], logged.earlier[1:])
 
 
 def _contrast_all(names: Sequence[str], logged: Kept, computed: Kept) -> tuple[str, ...]:

@@ -101,6 +101,22 @@ class Frozen:
     earlier: tuple[str, ...] = ()
 
 
+def mark_drawn(touchpoint: str, epoch: str, excluded: str, earlier: tuple[str, ...]) -> Frozen:
+    """The mark that there was a draw, of which nothing is left to be repeated."""
+    return Frozen(
+        touchpoint=touchpoint,
+        epoch=epoch,
+        excluded=excluded,
+        variants=(),
+        propensities=(),
+        level="none",
+        cell="",
+        snapshot="",
+        randomised=False,
+        earlier=earlier,
+    )
+
+
 def decide(touchpoint: str, situation: Situation, frozen: Frozen | None = None) -> Decision:
     """Decide one touchpoint, or repeat the decision that was `frozen` while its epoch lasts.
 

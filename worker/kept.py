@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import Final
 
-from shared.decision import Frozen
+from shared.decision import Frozen, mark_drawn
 from shared.posterior import LEVELS
 from shared.situation import DAY_MS
 
@@ -94,7 +94,7 @@ def _read(part: str, session_ms: int, snapshots: list[str]) -> Frozen | None:
         digest, *earlier = excluded.split("+")
         epoch = f"session {session_ms}" if epoch == "s" else epoch.replace("_", " ", 1)
         if len(fields) == _MARKER_FIELDS:
-            return _mark(touchpoint, epoch, digest, tuple(earlier))
+            return mark_drawn(touchpoint, epoch, digest, tuple(earlier))
         variants, propensities, level, cell, snapshot = fields[_MARKER_FIELDS:]
         is_slate = variants[:1] == "+"
         return Frozen(
@@ -112,19 +112,3 @@ def _read(part: str, session_ms: int, snapshots: list[str]) -> Frozen | None:
         )
     except (ValueError, KeyError, IndexError):
         return None
-
-
-def _mark(touchpoint: str, epoch: str, excluded: str, earlier: tuple[str, ...]) -> Frozen:
-    """A decision of which nothing is left to be repeated."""
-    return Frozen(
-        touchpoint=touchpoint,
-        epoch=epoch,
-        excluded=excluded,
-        variants=(),
-        propensities=(),
-        level="none",
-        cell="",
-        snapshot="",
-        randomised=False,
-        earlier=earlier,
-    )
