@@ -47,8 +47,8 @@ def audit(days: DaysOption = 7) -> None:
     table.add_row("all", *(f"{value:,}" for value in totals))
     out.print(table)
     out.print(
-        f"the books of {found.isolates:,} isolate{'' if found.isolates == 1 else 's'} end in these hours: a message "
-        "that one sent after its last here would not be missed"
+        f"{found.isolates:,} isolate{' was' if found.isolates == 1 else 's were'} last heard of in these hours: what "
+        "was sent later and never came cannot be known"
     )
     if found.problems:
         print_errors(found.problems)

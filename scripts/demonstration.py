@@ -55,6 +55,7 @@ def main() -> int:
     started = time.monotonic()
     try:
         with _state(arguments.check) as state:
+            signal.signal(signal.SIGINT, _interrupt)  # a shell's background job would ignore it
             signal.signal(signal.SIGTERM, _interrupt)
             signal.signal(signal.SIGHUP, _interrupt)
             port = arguments.port if arguments.port is not None else 0 if arguments.check else _free_port(PORT)
@@ -83,6 +84,7 @@ def _interrupt(*_: object) -> None:
 def _run(edge: Edge, state: Path, check: bool) -> dict[str, object]:
     environment = {**edge.environment(), "USHER_LAKE": str(state / "lake")}
     if not check:
+        LOCAL_ENV.touch(mode=0o600)  # keys stand in it
         LOCAL_ENV.write_text("".join(f"{name}={value}\n" for name, value in environment.items()))
     usher = _commander(environment)
     out.print("[bold]2[/] real logs in: the Open Bandit Dataset's men's campaign, as decisions on the touchpoint pick")
@@ -212,7 +214,7 @@ def _compare(edge: Edge, first: str, second: str) -> None:
             raise DemoError(f"the snapshot {version} has no posteriors for hero")
         names = [variant.name for variant in snapshot.touchpoint("hero").variants]
         rows.append((version, [f"{probability:.1%}" for probability in cell.probabilities]))
-    for name in ("hero, all visitors", *names):
+    for name in ("hero, before floors", *names):
         table.add_column(name, no_wrap=True)
     for version, shares in rows:
         table.add_row(version, *shares)

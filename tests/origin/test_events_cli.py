@@ -96,7 +96,7 @@ def test_a_balance_that_holds_is_printed_by_hour(usher: Usher, lake: Lake) -> No
     [hour, total] = rows_of(result)
     assert hour[1:] == total[1:] == ["4", "2", "1", "1", "0", "0"]
     assert result.stdout.splitlines()[-2:] == [
-        "the books of 1 isolate end in these hours: a message that one sent after its last here would not be missed",
+        "1 isolate was last heard of in these hours: what was sent later and never came cannot be known",
         "balanced received = stored + quarantined + duplicates + in flight",
     ]
 
