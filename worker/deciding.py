@@ -11,18 +11,19 @@ Count = Callable[..., None]
 
 class Deciding:
     """A page view whose decisions are being made; `view` is None until then, and where they failed. `reading` is what
-    the shell can wait for while a profile is read.
+    the shell can wait for while a profile is read, and `number` what it knows the page by meanwhile.
 
     Nothing leaves it but counted reasons: the page itself always gets through.
     """
 
-    __slots__ = ("_count", "is_done", "reading", "request", "view")
+    __slots__ = ("_count", "is_done", "number", "reading", "request", "view")
 
     def __init__(self, request: PageRequest, count: Count) -> None:
         self.request = request
         self.is_done = False
         self.view: PageView | None = None
         self.reading: object = None
+        self.number = 0
         self._count = count
 
     def take_profile(self, text: object, problem: str) -> None:

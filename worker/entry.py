@@ -40,15 +40,15 @@ if TYPE_CHECKING:
     from worker.page_view import PageView
 
 EXPOSURE_TIMER_MS: Final = 20_000
-MOST_UNDECIDED: Final = 1_000
+MOST_UNDECIDED: Final = 200
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
 
 # What the isolate keeps between requests. No request awaits here what belongs to another.
 _settings: Settings | None = None
 _store: SnapshotStore | None = None
 _open_pages: dict[int, OpenPage] = {}
-# The pages that wait for a profile. A client may leave while KV is read, and then nobody ever says so: only so many are
-# kept.
+# The pages that wait for a profile. A client may leave before its page is there, and then nobody ever says so: only so
+# many are kept.
 _undecided: dict[int, Deciding] = {}
 _page_numbers = 0
 _receipts: Receipts | None = None
@@ -232,7 +232,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             deciding = self._start_deciding(asked, store, now_ms) if is_observed else None
         if is_observed is False or not _is_page(response):
             return response
-        view = await deciding.finish(self._wait_for_profile) if deciding is not None else None
+        view = await self._finish_deciding(deciding) if deciding is not None else None
         keys = self._read_keys()
         if view is None or keys is None:
             if store.snapshot is None:
@@ -280,10 +280,14 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         if len(_undecided) >= MOST_UNDECIDED:
             del _undecided[next(iter(_undecided))]
         _undecided[_page_numbers] = deciding
+        deciding.number = _page_numbers
         return _page_module().readProfile(self.bindings.SCORES, key, _page_numbers, _take_profile_proxy)
 
-    def _wait_for_profile(self, reading: object) -> Any:
-        return _page_module().waitAtMost(reading, self.settings.profile_margin_ms)
+    async def _finish_deciding(self, deciding: Deciding) -> PageView | None:
+        margin_ms = self.settings.profile_margin_ms
+        view = await deciding.finish(lambda reading: _page_module().waitAtMost(reading, margin_ms))
+        _undecided.pop(deciding.number, None)  # KV may be late by more than the request lives
+        return view
 
     def _write_slots(self, request: Any, view: PageView, response: Any) -> Any:
         global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file

@@ -55,8 +55,8 @@ out = Console(highlight=False, stderr=True)
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Result:
     """What was sent and what became of it: good events and poisoned ones, requests, those that were refused and sent
-    again, batches that were sent twice, faults that the edge reported, distinct events in the lake, quarantined records
-    told apart by their text, seconds for sending, and whether the audit balances."""
+    again, batches that were sent twice, faults that the edge reported, rows in the lake and how many events they are,
+    quarantined records told apart by their text, seconds for sending, and whether the audit balances."""
 
     events: int
     poisoned: int
@@ -64,6 +64,7 @@ class Result:
     refused: int
     sent_twice: int
     faults: int
+    rows: int
     stored: int
     quarantined: int
     sending_s: float
@@ -87,7 +88,9 @@ def bench_soak(arguments: argparse.Namespace) -> int:
         with run_edge(options=options, state=folder / "state") as edge:
             result = _soak(edge, folder / "lake", arguments.events)
     print(json.dumps({"benchmark": "soak", **asdict(result)}) if arguments.json else _describe(result))
-    whole = result.stored == result.events and result.quarantined == result.poisoned and result.is_balanced
+    whole = (
+        result.rows == result.stored == result.events and result.quarantined == result.poisoned and result.is_balanced
+    )
     return 0 if whole else 1
 
 
@@ -124,10 +127,8 @@ def _soak(edge: Edge, lake: Path, count: int) -> Result:
     sending_s = time.perf_counter() - started
     poisoned = len(range(0, count, POISONED_EVERY))
     good = count - poisoned
-    balance, is_balanced = _settle(edge, lake)
-    events = read_events(ibis.duckdb.connect(), Lake(lake))
-    assert events is not None
-    mine = events.filter(events.event_id.startswith("soak-"))
+    balance, is_balanced = _settle(edge, lake, good)
+    rows, distinct = _count_stored(Lake(lake))
     return Result(
         events=good,
         poisoned=poisoned,
@@ -135,7 +136,8 @@ def _soak(edge: Edge, lake: Path, count: int) -> Result:
         refused=counts["refused"],
         sent_twice=counts["twice"],
         faults=edge.counted("fault"),
-        stored=int(mine.event_id.nunique().execute()) if good == int(mine.count().execute()) else -1,
+        rows=rows,
+        stored=distinct,
         quarantined=_count_quarantined(Lake(lake)),
         sending_s=round(sending_s, 1),
         is_balanced=is_balanced,
@@ -189,8 +191,11 @@ def _deliver(client: httpx.Client, body: str, headers: Mapping[str, str]) -> int
     raise BenchError("a batch was refused a hundred times")
 
 
-def _settle(edge: Edge, lake: Path) -> tuple[str, bool]:
-    """Pull until nothing is in flight any more, compact half way, and audit."""
+def _settle(edge: Edge, lake: Path, good: int) -> tuple[str, bool]:
+    """Pull and compact until all has come and nothing is in flight any more, and audit.
+
+    The audit alone cannot say that all has come: nothing tells of an isolate's last messages before they are there.
+    """
     environment = {**os.environ, **edge.environment(), "USHER_LAKE": str(lake)}
 
     def usher(*words: str) -> subprocess.CompletedProcess[str]:
@@ -204,10 +209,26 @@ def _settle(edge: Edge, lake: Path) -> tuple[str, bool]:
             if done.returncode != 0:
                 raise BenchError(f"usher {words[0]}: {done.stderr}")
         hours = audit(Lake(lake), time.time_ns() // 1_000_000).hours
-        if not any(hour.in_flight for hour in hours) or time.monotonic() > deadline:
+        is_over = _count_stored(Lake(lake))[1] >= good and not any(hour.in_flight for hour in hours)
+        if is_over or time.monotonic() > deadline:
             printed = usher("events", "audit")
             return printed.stdout + printed.stderr, printed.returncode == 0
         time.sleep(3)
+
+
+def _count_stored(lake: Lake) -> tuple[int, int]:
+    """How many rows of events that were sent here the lake holds, and how many different events these are."""
+    connection = ibis.duckdb.connect()
+    try:
+        events = read_events(connection, lake)
+        if events is None:
+            return 0, 0
+        mine = events.filter(events.event_id.startswith("soak-"))
+        counted = mine.aggregate(rows=mine.count(), distinct=mine.event_id.nunique())
+        [row] = connection.to_pyarrow(counted).to_pylist()
+    finally:
+        connection.disconnect()
+    return row["rows"], row["distinct"]
 
 
 def _count_quarantined(lake: Lake) -> int:
@@ -228,7 +249,7 @@ def _describe(result: Result) -> str:
             f"({per_s:,.0f} per s), {result.requests:,} requests",
             f"faults: {result.refused:,} requests refused and sent again, {result.sent_twice:,} batches sent twice, "
             f"{result.faults:,} crashes of the consumer",
-            f"in the lake: {result.stored:,} events, each once; in quarantine: {result.quarantined:,}",
+            f"in the lake: {result.rows:,} rows of {result.stored:,} events; in quarantine: {result.quarantined:,}",
             f"balanced: {result.is_balanced}",
             result.audit,
         )
