@@ -6,7 +6,7 @@ from typing import Final
 from urllib.parse import unquote
 
 from shared.records import Header
-from worker.cookies import COOKIE, LEFT_COOKIE, PREFERENCES_COOKIE, read_cookie
+from worker.cookies import OURS, read_cookie
 
 # The site sets it to 1 for who does not want to be personalised.
 OPT_OUT_COOKIE: Final = "usher-optout"
@@ -32,5 +32,5 @@ def is_allowed(header: Header | None, gpc: str, cookies: str) -> bool:
 def forget_cookies(cookies: str) -> str | None:
     """The Set-Cookie values, by lines, that remove what Usher keeps in a browser, as far as it is there; None where
     nothing is."""
-    names = [name for name in (COOKIE, PREFERENCES_COOKIE, LEFT_COOKIE) if read_cookie(cookies, name) is not None]
+    names = [name for name in OURS if read_cookie(cookies, name) is not None]
     return "\n".join([f"{name}={_FORGET}" for name in names]) or None

@@ -16,6 +16,8 @@ MOST_PREFERENCES: Final = 3
 # What became of the last pages: `page view.depth.engaged seconds`, parted by `~`.
 LEFT_COOKIE: Final = "usher-left"
 MOST_LEFT: Final = 3
+# All that Usher keeps in a browser: no upstream sees them, and who has refused loses them.
+OURS: Final = (COOKIE, PREFERENCES_COOKIE, LEFT_COOKIE)
 
 _WORD: Final = re.compile(r"[A-Za-z0-9_-]{1,40}", re.ASCII)
 _LEFT: Final = re.compile(r"([A-Za-z0-9_-]{1,100})\.([0-9]{1,3})\.([0-9]{1,7})", re.ASCII)
@@ -66,7 +68,7 @@ def without_cookie(header: str, name: str) -> str:
 
 def without_ours(header: str) -> str:
     """Return a Cookie header without the cookies that are Usher's own business."""
-    for name in (COOKIE, PREFERENCES_COOKIE, LEFT_COOKIE):
+    for name in OURS:
         if name in header:
             header = without_cookie(header, name)
     return header
