@@ -174,7 +174,7 @@ def _carry_over(before: LastProfile | None, accepted: Mapping[str, str]) -> Scor
         touchpoint, model, record = line.split("\t", 2)
         own.setdefault(touchpoint, (model, record))  # what was carried over then stands behind
     return {
-        (touchpoint, model): json.loads(record)
+        (touchpoint, model): {name: json.loads(record)[name] for name in ("means", "sds")}
         for touchpoint, (model, record) in own.items()
         if accepted.get(touchpoint, model) != model
     }

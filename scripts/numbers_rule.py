@@ -38,7 +38,7 @@ MODULES: Final[Mapping[str, str]] = {
     "itertools": "groupby pairwise",
     "json": "JSONDecoder JSONEncoder dumps loads",
     "math": "ceil floor frexp fsum inf isfinite isinf isnan ldexp sqrt",
-    "operator": "ge gt le lt mul",
+    "operator": "attrgetter ge gt le lt mul",
     "re": "ASCII DOTALL IGNORECASE MULTILINE NOFLAG VERBOSE Match Pattern error escape"
     " compile findall finditer fullmatch match search split sub subn",
     "struct": "Struct",

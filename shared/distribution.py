@@ -169,13 +169,15 @@ def constrain_among(
 
 
 def _probabilities(posterior: Posterior, eligible: tuple[int, ...]) -> tuple[float, ...]:
-    """Published probabilities where all variants are eligible; else, and for live posteriors, integrated."""
+    """Published probabilities where all variants are eligible; else integrated, live what is hardly ever the same
+    again."""
     everyone = len(eligible) == len(posterior.means)
     if everyone and posterior.probabilities:
         return posterior.probabilities
     means = posterior.means if everyone else [posterior.means[i] for i in eligible]
     sds = posterior.sds if everyone else [posterior.sds[i] for i in eligible]
-    integrate = thompson_probabilities if posterior.probabilities else live_probabilities
+    is_live = posterior.level == "individual" or not posterior.probabilities
+    integrate = live_probabilities if is_live else thompson_probabilities
     return tuple(integrate(means, sds))
 
 

@@ -8,6 +8,7 @@ from math import sqrt
 from typing import Final
 
 from shared.features import Feature
+from shared.parse import Reader
 
 # From the finest to the coarsest.
 LEVELS: Final = ("individual", "cluster", "segment", "global")
@@ -38,6 +39,20 @@ class Shift:
     features: tuple[Feature, ...]
     weights: tuple[tuple[float, ...], ...]
     covariances: tuple[tuple[tuple[float, ...], ...], ...]
+
+
+def read_posterior(reader: Reader, level: str, name: str, count: int, *, has_probabilities: bool) -> Posterior:
+    """Read the posteriors of `count` variants. Raises the reader's error where they are not of the form."""
+    probabilities: tuple[float, ...] = ()
+    if has_probabilities:
+        probabilities = reader.numbers("probabilities", length=count, low=0.0, high=1.0)
+        total = 0.0
+        for probability in probabilities:
+            total += probability
+        if not -1e-9 <= total - 1.0 <= 1e-9:
+            raise reader.error(reader.place("probabilities"), f"sum to {total!r}, not to 1")
+    means = reader.numbers("means", length=count, low=-LARGEST, high=LARGEST)
+    return Posterior(level, name, means, reader.numbers("sds", length=count, low=LEAST_SD, high=LARGEST), probabilities)
 
 
 def shift_posterior(posterior: Posterior, shift: Shift, values: Sequence[float]) -> Posterior:

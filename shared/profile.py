@@ -2,7 +2,9 @@
 
 Its text form parses as little as a page needs: the first line is a JSON header, each further line one touchpoint's
 scores under one model version (`hero`, tab, `m1-0c2e`, tab, JSON). A model version names the list of variants that the
-scores are for, and a snapshot says which versions it accepts.
+scores are for, and a snapshot says which versions it accepts. With the scores go the Thompson probabilities among all
+variants, which the origin has time to integrate; where they are missing, or not all variants are eligible, the edge
+integrates.
 
 The profile of a person with several devices stands under the unit of each and says so. Along with it go the draws that
 were made for the person and may still last, so that every device shows what the first one drew.
@@ -17,7 +19,8 @@ from typing import Final
 
 from shared.errors import InvalidProfile
 from shared.parse import Reader, load_json
-from shared.posterior import LARGEST, LEAST_SD, LEVELS, Posterior
+from shared.policy import live_probabilities
+from shared.posterior import LEVELS, Posterior, read_posterior
 
 FORMAT: Final = 1
 PROFILE_KEY: Final = "profile:"
@@ -62,58 +65,76 @@ class Profile:
 
     __slots__ = ("_lines", "header")
 
-    def __init__(self, header: ProfileHeader, lines: Mapping[str, str]) -> None:
+    def __init__(self, header: ProfileHeader, lines: str) -> None:
         self.header = header
         self._lines = lines
 
     @classmethod
     def from_text(cls, text: str) -> Profile:
         """Read a profile from its text form; only the header is parsed."""
-        first, _, rest = text.partition("\n")
-        lines = {}
-        for line in rest.split("\n"):
-            if line:
-                key, tab, record = line.rpartition("\t")
-                if not tab or "\t" not in key:
-                    raise InvalidProfile("scores", f"a line without touchpoint and model: {line[:40]!r}")
-                lines[key] = record
+        end = text.find("\n")
+        first, lines = (text, "\n") if end < 0 else (text[:end], text[end:])
+        if lines[-1] != "\n":
+            lines += "\n"
+        # A page needs few of the lines: they are counted here, and found when they are asked for.
+        if lines.count("\t") != 2 * (lines.count("\n") - 1):
+            _check_lines(lines)
         return cls(_read_header(_load(first, "header")), lines)
 
     def scores(self, touchpoint: str, models: tuple[str, ...], count: int) -> Posterior | None:
         """The person's posteriors of a touchpoint's `count` variants by the first of the models that it holds."""
+        lines = self._lines
         for model in models:
-            line = self._lines.get(f"{touchpoint}\t{model}")
-            if line is not None:
+            key = f"\n{touchpoint}\t{model}\t"
+            start = lines.find(key)
+            if start >= 0:
+                start += len(key)
                 place = f"{touchpoint}.{model}"
-                reader = Reader(_load(line, place), place, InvalidProfile)
-                means = reader.numbers("means", length=count, low=-LARGEST, high=LARGEST)
-                return Posterior(
-                    "individual", "", means, reader.numbers("sds", length=count, low=LEAST_SD, high=LARGEST), ()
-                )
+                return _read_scores(_load(lines[start : lines.find("\n", start)], place), place, count)
         return None
 
     def knows(self, touchpoint: str) -> bool:
         """Whether the profile holds scores of a touchpoint, of any model."""
-        return any(key.startswith(f"{touchpoint}\t") for key in self._lines)
+        return f"\n{touchpoint}\t" in self._lines
 
 
 def write_profile(header: Mapping[str, object], scores: Mapping[tuple[str, str], Mapping[str, object]]) -> str:
     """Return the text form of a profile: its header and the scores (`means`, `sds`) by touchpoint and model version.
 
-    Raises InvalidProfile where a reader would.
+    The probabilities that a page would integrate from them go along: to the last bit the same. Raises InvalidProfile
+    where a reader would.
     """
-    try:
-        lines = [json.dumps({"format": FORMAT, **header}, separators=(",", ":"), allow_nan=False)]
-        for (touchpoint, model), record in scores.items():
-            lines.append(f"{touchpoint}\t{model}\t{json.dumps(record, separators=(',', ':'), allow_nan=False)}")
-    except ValueError as error:
-        raise InvalidProfile("", f"cannot be written as JSON: {error}") from error
-    text = "\n".join(lines) + "\n"
-    profile = Profile.from_text(text)
+    lines = [_dump({"format": FORMAT, **header}, "header")]
     for (touchpoint, model), record in scores.items():
-        means = record.get("means")
-        profile.scores(touchpoint, (model,), len(means) if isinstance(means, list) else 0)
+        place, means = f"{touchpoint}.{model}", record.get("means")
+        read = _read_scores({**record, "probabilities": None}, place, len(means) if isinstance(means, list) else 0)
+        probabilities = live_probabilities(read.means, read.sds)
+        whole = {"means": read.means, "sds": read.sds, "probabilities": probabilities}
+        lines.append(f"{touchpoint}\t{model}\t{_dump(whole, place)}")
+    text = "\n".join(lines) + "\n"
+    Profile.from_text(text)
     return text
+
+
+def _dump(data: object, place: str) -> str:
+    try:
+        return json.dumps(data, separators=(",", ":"), allow_nan=False)
+    except ValueError as error:
+        raise InvalidProfile(place, f"cannot be written as JSON: {error}") from error
+
+
+def _read_scores(data: object, place: str, count: int) -> Posterior:
+    """The posteriors of a record, with the probabilities that they imply where it holds them."""
+    reader = Reader(data, place, InvalidProfile)
+    has_probabilities = reader.data.get("probabilities") is not None
+    return read_posterior(reader, "individual", "", count, has_probabilities=has_probabilities)
+
+
+def _check_lines(lines: str) -> None:
+    """Refuse the first line that holds anything but a touchpoint, a model version and their scores."""
+    for line in filter(None, lines.split("\n")):
+        if line.count("\t") != 2:
+            raise InvalidProfile("scores", f"a line without touchpoint and model: {line[:40]!r}")
 
 
 def _load(text: str, place: str) -> object:

@@ -16,7 +16,7 @@ from shared.errors import InvalidSnapshot, InvalidValue
 from shared.events.plan import Plan, read_plan
 from shared.features import Feature, compile_feature
 from shared.parse import Reader
-from shared.posterior import LARGEST, LEAST_SD, LEVELS, Posterior, Shift
+from shared.posterior import LARGEST, LEVELS, Posterior, Shift, read_posterior
 from shared.sensitive import REFUSED, find_sensitive
 from shared.session import Intent
 
@@ -395,20 +395,7 @@ def _is_covariance(matrix: tuple[tuple[float, ...], ...]) -> bool:
 
 def read_cell(level: str, name: str, count: int, data: object, place: str) -> Posterior:
     """Read the posteriors of a touchpoint's `count` variants at a level. Raises InvalidSnapshot."""
-    reader = Reader(data, place, InvalidSnapshot)
-    probabilities = reader.numbers("probabilities", length=count, low=0.0, high=1.0)
-    total = 0.0
-    for probability in probabilities:
-        total += probability
-    if not -1e-9 <= total - 1.0 <= 1e-9:
-        raise InvalidSnapshot(reader.place("probabilities"), f"sum to {total!r}, not to 1")
-    return Posterior(
-        level=level,
-        name=name,
-        means=reader.numbers("means", length=count, low=-LARGEST, high=LARGEST),
-        sds=reader.numbers("sds", length=count, low=LEAST_SD, high=LARGEST),
-        probabilities=probabilities,
-    )
+    return read_posterior(Reader(data, place, InvalidSnapshot), level, name, count, has_probabilities=True)
 
 
 def _whole(reader: Reader, key: str, *, low: int, high: int, default: int) -> int:

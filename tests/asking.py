@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import json
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
 
 from shared.decision import Decision, Frozen, decide, freeze
 from shared.policy import thompson_probabilities
@@ -10,6 +12,7 @@ from shared.profile import Profile, write_profile
 from shared.session import Session
 from shared.situation import Situation, is_in_holdout, situate
 from shared.snapshot import Snapshot, write_snapshot
+from worker.page_view import PageView
 
 Record = dict[str, object]
 Records = dict[str, Record]
@@ -128,3 +131,10 @@ def holdout_unit(site: Snapshot) -> str:
     """A unit that the site holds out."""
     header = site.header
     return next(f"u-{k}" for k in range(1_000) if is_in_holdout(header.site, f"u-{k}", header.holdout_share))
+
+
+def events_of(view: PageView, written: Iterable[int]) -> list[dict[str, Any]]:
+    """What is stored of a page view whose slots, by index, were written."""
+    lines = view.lines(written)
+    assert {line[:1] for line in lines} <= {"e"}
+    return [json.loads(line[1:]) for line in lines]

@@ -24,7 +24,8 @@ def test_every_setting_of_the_origin_is_documented(name: str) -> None:
 
 def test_every_variable_of_the_worker_is_documented() -> None:
     page = (ROOT / "worker" / "page.mjs").read_text(encoding="utf-8")
-    read = {*re.findall(r"env\.([A-Z_]+)", page), *NUMBERS, *SECRETS} - {"ASSETS"}
+    bindings = {"ASSETS", "SCORES", "EVENTS", "LAKE"}
+    read = {*re.findall(r"env\.([A-Z_]+)", page), *NUMBERS, *SECRETS} - bindings
     declared = set(tomllib.loads((ROOT / "wrangler.toml").read_text(encoding="utf-8"))["vars"])
     assert {"SNAPSHOT_TTL_MS", "UPSTREAM", "USHER_KEYS"} <= read
     assert {name for name in read | declared if f"`{name}`" not in README} == set()

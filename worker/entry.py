@@ -13,43 +13,44 @@ import os
 from collections.abc import Iterable
 from contextlib import suppress
 from time import time_ns
-from typing import TYPE_CHECKING, Any, Final, NamedTuple
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 import js
 from pyodide.ffi import create_proxy, to_js
 from workers import WorkerEntrypoint, import_from_javascript
+from workers.rpc import _BindingWrapper
 
-from shared.snapshot import WHOLE_SITE
 from worker import admission, client, intake
 from worker.answers import Answer, Refusal
-from worker.asked import AskedPage, header_names, read_page_request
-from worker.consent import forget_cookies, is_allowed
+from worker.asked import AskedPage, header_names
 from worker.cookies import without_ours
-from worker.deciding import Deciding
+from worker.deciding import Deciding, PageAnswer
 from worker.receipts import Receipts
 from worker.settings import Settings, read_settings
 from worker.snapshots import SnapshotStore
-from worker.storage import event_line, fit_line, pack_batch, pack_messages
-from worker.upstream import CACHE_HEADERS, REMOVED_REQUEST_HEADERS, VALIDATORS, is_rewritable
-from worker.visitor import write_visitor
+from worker.storage import fit_line, pack_batch, pack_messages
 
 if TYPE_CHECKING:
     from shared.signing import Keys
     from shared.snapshot import Snapshot
     from worker.page_view import PageView
 
-EXPOSURE_TIMER_MS: Final = 20_000
-MOST_UNDECIDED: Final = 200
+EXPOSURE_MS: Final = 20_000
+MOST_AWAITED: Final = 2_000
+MOST_AWAITED_MS: Final = 120_000
+# What is done with a page that nothing was decided for: it passes under the cache rule.
+UNDECIDED: Final[PageAnswer] = [""]
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
 
 # What the isolate keeps between requests. No request awaits here what belongs to another.
 _settings: Settings | None = None
 _store: SnapshotStore | None = None
-_open_pages: dict[int, OpenPage] = {}
-# The pages that wait for a profile. A client may leave before its page is there, and then nobody ever says so: only so
-# many are kept.
-_undecided: dict[int, Deciding] = {}
+# The pages that have been asked for and have not come, by number. A client may leave before, and then nobody ever says
+# so: only so many are kept.
+_awaited: dict[int, Deciding] = {}
+# The page views that are being streamed.
+_open_pages: dict[int, PageView] = {}
 _page_numbers = 0
 _receipts: Receipts | None = None
 _module: Any = None
@@ -57,45 +58,58 @@ _intake: Any = None
 _counters: Any = None
 
 
-class OpenPage(NamedTuple):
-    """A page view that is being streamed, and where its events go."""
+def _take_profile(number: int, text: Any, problem: str) -> None:
+    """KV has answered for the page of that number."""
+    deciding = _awaited.get(number)
+    if deciding is not None:
+        deciding.take_profile(text, problem)
 
-    view: PageView
-    bindings: Any
+
+def _finish_page(number: int, described: str) -> Any:
+    """The page of that number has come: what is to be done with it, as JavaScript's array; None where it waits."""
+    deciding = _awaited.get(number)
+    if deciding is None:
+        _count("page_forgotten")
+        return to_js(UNDECIDED)
+    try:
+        answer = deciding.answer(described)
+    except Exception as error:  # noqa: BLE001 - the page as it is
+        _count("decision_failed", repr(error))
+        answer = UNDECIDED
+    if answer is None:
+        return None
+    del _awaited[number]
+    if len(answer) > 1 and deciding.view is not None:
+        _open_pages[number] = deciding.view
+    return to_js(answer)
 
 
 def _end_page(number: int, written: str, cause: str) -> Any:
-    """The page has ended, its client has left, or time is up: log the slots that were written since the last time.
-
-    Returns the promise of what is sent, or None where there is nothing to send.
-    """
-    page = _open_pages[number]
+    """The page has ended, its client has left, or time is up: the messages that tell of the slots that were written
+    since the last time, number and text of each in turn, as JavaScript's array; None where there are none."""
+    view = _open_pages[number]
     if cause == "timer":
         _count("exposure_timer")
     else:
         del _open_pages[number]
-    now_ms = page.view.request.now_ms
-    events = page.view.events([int(slot) for slot in written.split(",") if slot])
-    page.view.crossing = None  # is told once
-    lines = [fit_line(event_line(each), now_ms) for each in events]
-    return _send(page.bindings.EVENTS, lines, now_ms, bucket=page.bindings.LAKE)
+    if cause == "failed":
+        return None
+    now_ms = view.request.now_ms
+    lines = [fit_line(line, now_ms) for line in view.lines([int(slot) for slot in written.split(",") if slot])]
+    view.crossing = None  # is told once
+    return _number(lines, now_ms, is_kept=False)
 
 
-def _send(queue: Any, lines: list[str], now_ms: int, *, bucket: Any = None) -> Any:
-    """Send lines to the Queue; returns the promise of whether all of them are accepted, None where there are none.
+def _number(lines: list[str], now_ms: int, *, is_kept: bool) -> Any:
+    """Lines as messages, number and text of each in turn, as JavaScript's array; None where there are none.
 
-    What nobody else keeps is tried several times, and written to the `bucket` where the Queue goes on refusing it.
-    Messages go out at once: where one of a batch is refused, the sender repeats all, and what comes twice is counted
-    once.
+    They go out at once: where one of a batch is refused, the sender repeats all, and what comes twice is counted once.
     """
     global _receipts  # noqa: PLW0603 - the isolate's one book
     if _receipts is None:
         _receipts = Receipts(os.urandom(8).hex())
-    messages = pack_messages(lines, _receipts, now_ms, is_kept=bucket is None)
-    if not messages:
-        return None
-    numbered = [part for each in messages for part in (each.number, each.text)]
-    return _page_module().send(queue, bucket, _pack_proxy, _settle_proxy, *numbered)
+    messages = pack_messages(lines, _receipts, now_ms, is_kept=is_kept)
+    return to_js([part for each in messages for part in (each.number, each.text)]) if messages else None
 
 
 def _pack(number: int, text: str) -> Any:
@@ -112,13 +126,6 @@ def _settle(number: int, problem: str) -> None:
         _receipts.settle(number, is_accepted=not problem)
     if problem:
         _count("queue_failed", problem)
-
-
-def _take_profile(number: int, text: Any, problem: str) -> None:
-    """KV has answered for the page of that number."""
-    deciding = _undecided.pop(number, None)
-    if deciding is not None:
-        deciding.take_profile(text, problem)
 
 
 def _object(**fields: Any) -> Any:
@@ -138,27 +145,19 @@ def _count(reason: str, detail: str = "") -> None:
 
 
 # One proxy each for the life of the isolate: made for a request, it would have to be destroyed on every path.
-_end_page_proxy = create_proxy(_end_page)
 _count_proxy = create_proxy(_count)
-_settle_proxy = create_proxy(_settle)
-_pack_proxy = create_proxy(_pack)
-_take_profile_proxy = create_proxy(_take_profile)
+_told = tuple(create_proxy(each) for each in (_take_profile, _finish_page, _end_page, _count, _pack, _settle))
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only
     """The Worker: pages, events, the queue's consumer, and the cron trigger."""
-
-    def __init__(self, ctx: Any, env: Any) -> None:
-        super().__init__(ctx, env)
-        global _counters  # noqa: PLW0603 - the isolate's one dataset
-        _counters = getattr(self.bindings, "COUNTERS", None)
 
     @property
     def bindings(self) -> Any:
         """The environment without the SDK's wrappers, whose conversions cost on every access."""
         return getattr(self.env, "_env", self.env)
 
-    async def fetch(self, request: Any) -> Any:
+    async def fetch(self, request: Any, *_: Any) -> Any:
         """Answer a request. Whatever fails here, the page itself gets through."""
         self.ctx.passThroughOnException()
         request = getattr(request, "js_object", request)
@@ -169,7 +168,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         try:
             if urlsplit(request.url).path == intake.PATH:  # these are nobody else's to answer
                 return _answer(intake.FAILED.to_answer())
-            return await self._pass_page(request)
+            return self._pass_page(request)
         except Exception as error:  # noqa: BLE001 - there is no page to be had
             _count("upstream_failed", repr(error))
             return _respond("The site cannot be reached. Please try again later.\n", 502, "text/plain; charset=utf-8")
@@ -181,7 +180,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         if asked.path == client.PATH:
             return _serve_client(request)
         if asked.method not in ("GET", "HEAD") or asked.header("upgrade"):
-            return await _page_module().fetchUpstream(self.bindings, request)
+            return _promised(_page_module().passThrough(self.bindings, request))
         return await self._answer_page(request, asked)
 
     async def queue(self, batch: Any, env: Any = None, ctx: Any = None) -> None:  # noqa: ARG002 - the runtime's signature
@@ -200,107 +199,62 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
     # Pages
 
-    async def _pass_page(self, request: Any) -> Any:
-        """The page without us; where it is observed, under the same cache rule as with us."""
-        module, is_observed = _page_module(), None
+    async def _answer_page(self, request: Any, asked: AskedPage) -> Any:
+        store, now_ms = self.store, time_ns() // 1_000_000
+        loading = self._start_refresh(store, now_ms)
+        is_observed = _is_observed(store, asked.path)
+        if is_observed:
+            return self._answer_observed(request, asked, now_ms)
+        if is_observed is False or "text/html" not in asked.header("accept"):
+            return _promised(_page_module().passThrough(self.bindings, request))
+        return await self._answer_first(request, asked, loading, now_ms)
+
+    async def _answer_first(
+        self, request: Any, asked: AskedPage, loading: asyncio.Future[None] | None, now_ms: int
+    ) -> Any:
+        """Answer a page before it is known what is published: its fetch gives the first read of KV some time."""
+        store, module = self.store, _page_module()
+        begun = module.startPage(self.bindings, request, without_ours(asked.header("cookie")))
+        with suppress(Exception):  # it is asked for once more, and counted, below
+            await begun.promise
+        if store.snapshot is None and loading is not None:
+            await self._wait_for_first_snapshot(loading)
+        if _is_observed(store, asked.path) is False:
+            return _promised(begun)
+        asked = _describe(request)  # what the snapshot wants to know of a request was not known before
+        return self._answer_observed(request, asked, now_ms, begun)
+
+    def _answer_observed(self, request: Any, asked: AskedPage, now_ms: int, begun: Any = None) -> Any:
+        """Decide a page while it is being fetched. JavaScript waits for it: a coroutine, given up, would stay."""
+        store = self.store
+        deciding = Deciding(now_ms, self._read_keys(), _count)
+        deciding.start(asked, store.snapshot, os.urandom, store.off)
+        return self._await_page(request, without_ours(asked.header("cookie")), deciding, begun)
+
+    def _await_page(self, request: Any, cookies: str, deciding: Deciding, begun: Any = None) -> Any:
+        global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
+        _page_numbers += 1
+        while _awaited and _is_given_up(next(iter(_awaited)), deciding.at_ms):
+            del _awaited[next(iter(_awaited))]
+        _awaited[_page_numbers] = deciding
+        key, margin_ms = deciding.profile_key or "", self.settings.profile_margin_ms
+        return _promised(
+            _page_module().answerPage(
+                self.ctx, self.bindings, request, cookies, _page_numbers, key, margin_ms, begun
+            )
+        )
+
+    def _pass_page(self, request: Any) -> Any:
+        """The page without us, after a failure; where it is observed, under the same cache rule as with us."""
+        is_observed = None
         with suppress(Exception):  # what has failed before may be this
             is_observed = _is_observed(self.store, urlsplit(request.url).path)
         if is_observed is False or request.method not in ("GET", "HEAD") or request.headers.get("upgrade"):
-            return await module.fetchUpstream(self.bindings, request)
+            return _promised(_page_module().passThrough(self.bindings, request))
         cookies = _text(request.headers.get("cookie")) or ""
         with suppress(Exception):
             cookies = without_ours(cookies)
-        response = await module.fetchPage(self.bindings, request, REMOVED_REQUEST_HEADERS, cookies)
-        return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None) if _is_page(response) else response
-
-    async def _answer_page(self, request: Any, asked: AskedPage) -> Any:
-        store, now_ms, module = self.store, time_ns() // 1_000_000, _page_module()
-        loading = self._start_refresh(store, now_ms)
-        is_observed = _is_observed(store, asked.path)
-        may_be_page = is_observed is None and "text/html" in asked.header("accept")
-        if not is_observed and not may_be_page:
-            return await module.fetchUpstream(self.bindings, request)
-        cookies = without_ours(asked.header("cookie"))
-        fetched = module.fetchPage(self.bindings, request, REMOVED_REQUEST_HEADERS, cookies)
-        deciding = self._start_deciding(asked, store, now_ms)
-        response = await fetched
-        if store.snapshot is None and loading is not None:
-            await self._wait_for_first_snapshot(loading)
-        if is_observed is None:
-            is_observed = _is_observed(store, asked.path)
-            asked = _describe(request)  # what the snapshot wants to know of a request was not known before
-            deciding = self._start_deciding(asked, store, now_ms) if is_observed else None
-        if is_observed is False or not _is_page(response):
-            return response
-        view = await self._finish_deciding(deciding) if deciding is not None else None
-        keys = self._read_keys()
-        if view is None or keys is None:
-            if store.snapshot is None:
-                _count("no_snapshot")
-            return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, _forget(asked, store.snapshot))
-        try:
-            written = self._write_slots(request, view, response)
-        except Exception as error:  # noqa: BLE001 - the page as it is
-            _count("rewriter_failed", repr(error))
-            return module.withHeaders(response, VALIDATORS, CACHE_HEADERS, None)
-        cookie, problem = write_visitor(view.visitor, keys)
-        if problem is not None:
-            _count(problem)
-        return module.withHeaders(written, VALIDATORS, CACHE_HEADERS, cookie)
-
-    def _start_deciding(self, asked: AskedPage, store: SnapshotStore, now_ms: int) -> Deciding | None:
-        """Decide a page while it is being fetched; None where nobody may be told apart, or nothing is known."""
-        keys, snapshot = self._read_keys(), store.snapshot
-        if snapshot is None or keys is None or asked.method == "HEAD":
-            return None
-        if WHOLE_SITE in store.off:
-            _count("switched_off")
-            return None
-        try:
-            request, problems = read_page_request(asked, snapshot, keys, now_ms, os.urandom, store.off)
-            for problem in problems:
-                _count(problem)
-            if request is None:
-                return None
-            deciding = Deciding(request, _count)
-            key = request.profile_key
-            if key is None:
-                deciding.decide(None)
-            else:
-                deciding.reading = self._read_profile(key, deciding)
-        except Exception as error:  # noqa: BLE001 - the page itself always gets through
-            _count("decision_failed", repr(error))
-            return None
-        return deciding
-
-    def _read_profile(self, key: str, deciding: Deciding) -> Any:
-        """Have KV asked by JavaScript, which tells us by one call: futures and their callbacks take longer."""
-        global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
-        _page_numbers += 1
-        if len(_undecided) >= MOST_UNDECIDED:
-            del _undecided[next(iter(_undecided))]
-        _undecided[_page_numbers] = deciding
-        deciding.number = _page_numbers
-        return _page_module().readProfile(self.bindings.SCORES, key, _page_numbers, _take_profile_proxy)
-
-    async def _finish_deciding(self, deciding: Deciding) -> PageView | None:
-        margin_ms = self.settings.profile_margin_ms
-        view = await deciding.finish(lambda reading: _page_module().waitAtMost(reading, margin_ms))
-        _undecided.pop(deciding.number, None)  # KV may be late by more than the request lives
-        return view
-
-    def _write_slots(self, request: Any, view: PageView, response: Any) -> Any:
-        global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
-        _page_numbers += 1
-        slots: list[str | None] = []
-        for slot in view.plan.slots:
-            slots += (slot.decision.touchpoint, slot.html)
-        written = _page_module().writeSlots(
-            self.ctx, request, response, _page_numbers, EXPOSURE_TIMER_MS, _script_tag(view),
-            _end_page_proxy, _count_proxy, *slots,
-        )  # fmt: skip
-        _open_pages[_page_numbers] = OpenPage(view, self.bindings)  # the page's end comes later than this
-        return written
+        return self._await_page(request, cookies, Deciding(time_ns() // 1_000_000, None, _count))
 
     # What is published
 
@@ -365,8 +319,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         batch = intake.read_batch(text, intake.know(sender, settings, snapshot, now_ms), sender.allowance)
         if isinstance(batch, Refusal):
             return batch.to_answer()
-        sending = _send(self.bindings.EVENTS, batch.lines(), now_ms)
-        if sending is not None:
+        messages = _number(batch.lines(), now_ms, is_kept=True)
+        if messages is not None:
+            sending = _page_module().send(self.bindings, True, messages)
             self.ctx.waitUntil(sending)  # a message that has its number goes out, even if the client leaves now
             if not await sending:
                 return intake.NOT_QUEUED.to_answer()
@@ -384,9 +339,10 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
     @property
     def settings(self) -> Settings:
         """The variables and secrets; what is wrong with them is counted when an isolate reads them first."""
-        global _settings
+        global _settings, _counters  # noqa: PLW0603 - the isolate's one copy
         if _settings is None:
             env = self.bindings
+            _counters = getattr(env, "COUNTERS", None)
             _settings, problems = read_settings(lambda name: getattr(env, name, None))
             for problem in problems:
                 _count("setting_invalid", problem)
@@ -407,11 +363,28 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         return _store
 
 
+# The runtime would work out the handler's signature for every request (0.2 ms), so as not to pass what it does not
+# take, and would keep what it found, and with it the last 128 requests. Of what has no signature it asks nothing.
+Default.fetch.__signature__ = ()  # type: ignore[attr-defined]  # which functions take
+
+
+def _promised(given: Any) -> Any:
+    """JavaScript's promise as an answer, which nobody here waits for: the SDK would await a bare one, and hands on as
+    it is what is wrapped like a binding."""
+    return _BindingWrapper(given.promise)
+
+
+def _is_given_up(number: int, now_ms: int) -> bool:
+    """Whether a page is not to be expected any more."""
+    return len(_awaited) >= MOST_AWAITED or now_ms - _awaited[number].at_ms > MOST_AWAITED_MS
+
+
 def _page_module() -> Any:
     """The JavaScript side; it can be imported once a request is under way, not before."""
     global _module  # noqa: PLW0603 - code, not state
     if _module is None:
         _module = import_from_javascript("worker/page.mjs")
+        _module.introduce(EXPOSURE_MS, *_told)
     return _module
 
 
@@ -431,11 +404,6 @@ def _describe(request: Any) -> AskedPage:
     snapshot = _store.snapshot if _store is not None else None
     names = header_names(snapshot.header.attributes if snapshot is not None else ())
     return AskedPage(_page_module().describe(request, names), names)
-
-
-def _is_page(response: Any) -> bool:
-    get = response.headers.get
-    return is_rewritable(response.status, _text(get("content-type")), _text(get("content-encoding")))
 
 
 def _join(pairs: Iterable[tuple[str, str]]) -> str:
@@ -471,14 +439,3 @@ def _serve_client(request: Any) -> Any:
     )
     response.headers.set("etag", client.ETAG)
     return response
-
-
-def _forget(asked: AskedPage, snapshot: Snapshot | None) -> str | None:
-    """What removes our cookies from a browser that may not have them (any more)."""
-    header, cookies = snapshot.header if snapshot is not None else None, asked.header("cookie")
-    return None if is_allowed(header, asked.header("sec-gpc"), cookies) else forget_cookies(cookies)
-
-
-def _script_tag(view: PageView) -> str:
-    request = view.request
-    return client.script_tag(request.id, is_shown=request.is_shown, honours_gpc=request.snapshot.header.honour_gpc)

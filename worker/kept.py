@@ -14,7 +14,8 @@ from shared.decision import Frozen, mark_drawn
 from shared.posterior import LEVELS
 from shared.situation import DAY_MS
 
-_LEVELS: Final = {level[0]: level for level in LEVELS}
+# The letter of a decision's level: a capital one where the decision is not randomised.
+_LEVELS: Final = {level[0]: (level, True) for level in LEVELS} | {level[0].upper(): (level, False) for level in LEVELS}
 _MARKER_FIELDS: Final = 3
 
 
@@ -90,25 +91,27 @@ def _write_marker(frozen: Frozen, session_ms: int) -> str:
 def _read(part: str, session_ms: int, snapshots: list[str]) -> Frozen | None:
     fields = part.split("*")
     try:
-        touchpoint, epoch, excluded = fields[:_MARKER_FIELDS]
-        digest, *earlier = excluded.split("+")
-        epoch = f"session {session_ms}" if epoch == "s" else epoch.replace("_", " ", 1)
         if len(fields) == _MARKER_FIELDS:
-            return mark_drawn(touchpoint, epoch, digest, tuple(earlier))
-        variants, propensities, level, cell, snapshot = fields[_MARKER_FIELDS:]
-        is_slate = variants[:1] == "+"
+            touchpoint, epoch, excluded = fields
+            digest, *earlier = excluded.split("+")
+            return mark_drawn(touchpoint, _read_epoch(epoch, session_ms), digest, tuple(earlier))
+        touchpoint, epoch, digest, variant, propensity, letter, cell, number = fields
+        epoch, (level, randomised), snapshot = _read_epoch(epoch, session_ms), _LEVELS[letter], snapshots[int(number)]
+        if "+" not in part:  # one variant, drawn once, as nearly all are
+            return Frozen(
+                touchpoint, epoch, digest, (variant,), (float(propensity),), level, cell, snapshot, randomised
+            )
+        digest, *earlier = digest.split("+")
+        variants = tuple(variant.removeprefix("+").split("+"))
+        propensities = tuple([float(each) for each in propensity.split("+")])
+        is_slate = variant[:1] == "+"
         return Frozen(
-            touchpoint,
-            epoch,
-            digest,
-            tuple(variants.removeprefix("+").split("+")),
-            tuple([float(each) for each in propensities.split("+")]),
-            _LEVELS[level.lower()],
-            cell,
-            snapshots[int(snapshot)],
-            level.islower(),
-            is_slate,
+            touchpoint, epoch, digest, variants, propensities, level, cell, snapshot, randomised, is_slate,
             tuple(earlier),
-        )
+        )  # fmt: skip
     except (ValueError, KeyError, IndexError):
         return None
+
+
+def _read_epoch(text: str, session_ms: int) -> str:
+    return f"session {session_ms}" if text == "s" else text.replace("_", " ", 1)

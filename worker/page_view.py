@@ -6,24 +6,24 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from shared.errors import InvalidProfile
-from shared.events import Exposure
 from shared.profile import PROFILE_KEY, Profile
 from shared.session import Session
 from shared.situation import situate
 from shared.snapshot import Snapshot
 from worker.crossing import Crossing, adopt_draws, find_unit
 from worker.plan import PagePlan, expose, plan_page
+from worker.storage import event_line, event_lines
 from worker.visitor import Visitor, remember
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PageRequest:
     """What is known of a page view before its page arrives.
 
     `names` are the touchpoints of the page (one that is only observed has none), `forced` the variants that a preview
     link asks for, `id` the page view's own; `is_shown` is false where the browser fetches the page ahead of its time.
     `visitor` is as the cookie will keep it, `session` as decisions read it: with this page, even if it is not shown
-    yet. `user_agent` is cut.
+    yet. `user_agent` is cut. Nobody changes it; frozen it would be slow to make.
     """
 
     id: str
@@ -90,23 +90,19 @@ class PageView:
         self.plan: PagePlan = plan_page(request.names, situation, visitor.frozen, forced=request.forced)
         self.visitor = remember(visitor, [slot.decision for slot in self.plan.slots])
 
-    def events(self, written: Iterable[int]) -> list[dict[str, object]]:
-        """What is stored of the page view when it has ended: that its visitor took over another unit, and the exposures
-        of the slots, by index, that were written."""
-        events = [self.crossing.to_dict()] if self.crossing is not None else []
-        return events + [each.to_dict() for each in self.exposures(written)]
-
-    def exposures(self, written: Iterable[int]) -> list[Exposure]:
-        """The exposures of the slots, by index, that were written."""
-        request = self.request
-        return [
-            expose(
-                self.plan.slots[index],
+    def lines(self, written: Iterable[int]) -> list[str]:
+        """What is stored of the page view when it has ended, a line each: that its visitor took over another unit, and
+        the exposures of the slots, by index, that were written."""
+        lines = [event_line(self.crossing.to_dict())] if self.crossing is not None else []
+        decisions = [self.plan.slots[index].decision for index in written]
+        if decisions:
+            request = self.request
+            exposures = expose(
                 self.plan,
                 visitor=self.visitor.id,
                 page_view=request.id,
                 user_agent=request.user_agent,
                 is_shown=request.is_shown,
             )
-            for index in written
-        ]
+            lines += event_lines(exposures.common(), map(exposures.own, decisions))
+        return lines

@@ -7,21 +7,22 @@ from dataclasses import dataclass
 
 from shared.decision import Decision, Frozen, decide, preview
 from shared.errors import InvalidSnapshot
-from shared.events import Exposure
+from shared.events import Exposures
 from shared.records import Touchpoint
 from shared.signing import PREVIEW_PURPOSE, Keys, verify
 from shared.situation import Situation
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Slot:
-    """One touchpoint of a page: the decision, and the HTML to write (None: the page's own content stays)."""
+    """One touchpoint of a page: the decision, and the HTML to write (None: the page's own content stays). Nobody
+    changes it; frozen it would be slow to make."""
 
     decision: Decision
     html: str | None
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True, kw_only=True)
 class PagePlan:
     """The slots of a page, what they were decided from, and the reasons of what failed or fell back, to be counted."""
 
@@ -49,7 +50,7 @@ def plan_page(
                 failures.extend(decision.fallbacks)
             else:
                 decision = preview(name, wanted, situation)
-            slots.append(Slot(decision=decision, html=_html_of(place, decision)))
+            slots.append(Slot(decision, _html_of(place, decision)))
         except InvalidSnapshot:
             failures.append("touchpoint_invalid")
     return PagePlan(slots=tuple(slots), situation=situation, failures=tuple(failures))
@@ -70,22 +71,19 @@ def read_preview(keys: Keys, value: str | None) -> dict[str, str]:
     return {touchpoint: variant} if variant else {}
 
 
-def expose(slot: Slot, plan: PagePlan, *, visitor: str, page_view: str, user_agent: str, is_shown: bool) -> Exposure:
-    """Return the exposure event of a slot that was written."""
+def expose(plan: PagePlan, *, visitor: str, page_view: str, user_agent: str, is_shown: bool) -> Exposures:
+    """Return what the exposures of the page's slots have in common."""
     situation = plan.situation
     attributes = situation.attributes
     session = attributes["session"]
     assert isinstance(session, Mapping)
-    return Exposure(
-        event_id=f"{page_view}-{slot.decision.touchpoint}",
-        created_ms=situation.now_ms,
-        received_ms=situation.now_ms,
-        visitor=visitor,
+    return Exposures(
         page_view=page_view,
+        visitor=visitor,
+        at_ms=situation.now_ms,
         url_path=str(attributes.get("path", "/")),
         user_agent=user_agent,
         is_shown=is_shown,
-        decision=slot.decision,
         segments=tuple([segment.name for segment in situation.segments]),
         context={name: value for name, value in attributes.items() if name not in ("session", "profile")},
         session=session,

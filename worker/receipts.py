@@ -20,11 +20,11 @@ MOST_VOID: Final = 100
 MOST_OPEN: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Receipt:
     """The receipt of one message: its number, the events and quarantined events in it, those in all the messages before
     it, whether somebody keeps them until they are accepted, and the numbers of earlier messages that were refused: with
-    their events each, and those of them that nobody keeps."""
+    their events each, and those of them that nobody keeps. Nobody changes it; frozen it would be slow to make."""
 
     isolate: str
     number: int
@@ -32,9 +32,9 @@ class Receipt:
     quarantined: int
     counted: int
     is_kept: bool
-    void: tuple[int, ...]
-    void_counted: tuple[int, ...]
-    void_lost: tuple[int, ...]
+    void: tuple[int, ...] = ()
+    void_counted: tuple[int, ...] = ()
+    void_lost: tuple[int, ...] = ()
 
     def to_dict(self, now_ms: int) -> dict[str, object]:
         """The receipt as it is stored, among the events."""
@@ -77,19 +77,13 @@ class Receipts:
     def issue(self, events: int, quarantined: int, *, is_kept: bool = True) -> Receipt:
         """Number the next message. What becomes of it is to be told by `settle`; where it is refused and nobody keeps
         its events (not `is_kept`), they are lost."""
-        void = list(islice(self._void.values(), MOST_VOID))
         self._last += 1
-        receipt = Receipt(
-            isolate=self.isolate,
-            number=self._last,
-            events=events,
-            quarantined=quarantined,
-            counted=self._counted,
-            is_kept=is_kept,
-            void=tuple([each.number for each in void]),
-            void_counted=tuple([each.events + each.quarantined for each in void]),
-            void_lost=tuple([each.number for each in void if not each.is_kept]),
-        )
+        receipt = Receipt(self.isolate, self._last, events, quarantined, self._counted, is_kept)
+        if self._void:
+            void = list(islice(self._void.values(), MOST_VOID))
+            receipt.void = tuple([each.number for each in void])
+            receipt.void_counted = tuple([each.events + each.quarantined for each in void])
+            receipt.void_lost = tuple([each.number for each in void if not each.is_kept])
         self._counted += events + quarantined
         self._open[receipt.number] = receipt
         self._open.pop(receipt.number - MOST_OPEN, None)

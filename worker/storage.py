@@ -28,7 +28,7 @@ _FOLDERS: Final = (("events", "e"), ("quarantine", "q"))
 _ENCODER: Final = json.JSONEncoder(separators=(",", ":"), allow_nan=False, check_circular=False)
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
+@dataclass(slots=True)
 class Message:
     """What goes to the Queue: a text, and the number of its receipt."""
 
@@ -47,6 +47,12 @@ class StoredObject:
 def event_line(event: Mapping[str, object]) -> str:
     """The line of an event."""
     return "e" + _ENCODER.encode(event)
+
+
+def event_lines(common: Mapping[str, object], own: Iterable[Mapping[str, object]]) -> list[str]:
+    """The lines of events, each of which has the common fields, encoded once, and its own; neither are empty."""
+    head = "e" + _ENCODER.encode(common)[:-1] + ","
+    return [head + _ENCODER.encode(each)[1:] for each in own]
 
 
 def quarantine_line(record: Mapping[str, object]) -> str:
@@ -96,7 +102,7 @@ def pack_messages(lines: Iterable[str], receipts: Receipts, now_ms: int, *, is_k
         events = sum(line[0] != "q" for line in part)
         receipt = receipts.issue(events, len(part) - events, is_kept=is_kept)
         text = "\n".join([*part, event_line(receipt.to_dict(now_ms))])
-        messages.append(Message(number=receipt.number, text=text))
+        messages.append(Message(receipt.number, text))
     return messages
 
 

@@ -1,17 +1,8 @@
-"""What passes untouched, and what may be rewritten. Lists of headers are joined by line feeds: that crosses into
-JavaScript as one string."""
+"""Which responses may be rewritten."""
 
 from __future__ import annotations
 
 from typing import Final
-
-# On a touchpoint's URL the page is asked for whole and anew: a 304 or a part of it could not be rewritten.
-REMOVED_REQUEST_HEADERS: Final = "if-none-match\nif-modified-since\nif-match\nif-unmodified-since\nrange\nif-range"
-
-# Every response on a touchpoint's URL carries these, whatever was decided. `private, no-cache` keeps the back-forward
-# cache; `no-store` would disable it.
-CACHE_HEADERS: Final = "cache-control\nprivate, no-cache\ncdn-cache-control\nno-store"
-VALIDATORS: Final = "etag\nlast-modified\nexpires\nage"
 
 _REWRITABLE_ENCODINGS: Final = ("", "identity", "gzip", "br")
 _ASCII_CHARSETS: Final = ("", "utf-8", "utf8", "us-ascii", "ascii")

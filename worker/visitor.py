@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field
 from typing import Final
 
 from shared.decision import Decision, Frozen, freeze
@@ -33,14 +33,16 @@ _AROUND: Final = len(f"{COOKIE}=") + 24 + len(ATTRIBUTES)
 @dataclass(slots=True)
 class Visitor:
     """One browser: its id, the unit its decisions are made for, the state of its visit, the decisions that are frozen,
-    and the ends of the ids of the page views that its client had reported with the last request. Nobody changes it;
-    frozen it would be slow to make."""
+    and the ends of the ids of the page views that its client had reported with the last request; and where nothing has
+    changed of them, the decisions as they stand in the cookie (`packed`). Nobody changes it; frozen it would be slow to
+    make."""
 
     id: str
     unit: str
     session: Session
     frozen: tuple[Frozen, ...] = ()
     reported: tuple[str, ...] = ()
+    packed: str = field(default="", compare=False)
 
     @property
     def session_ms(self) -> int:
@@ -68,7 +70,9 @@ def read_visitor(header: str | None, keys: Keys) -> tuple[Visitor | None, str | 
         else:
             return None, "visitor_cookie_unknown_version"
         reported = decisions.pop()[1:].split("~") if decisions[-1].startswith(_REPORTED) else ()
-        return Visitor(name, unit, session, read_decisions(decisions, session.started_ms), tuple(reported)), None
+        frozen = read_decisions(decisions, session.started_ms)
+        packed = "!".join(decisions) if len(frozen) == len(decisions) - 1 else ""
+        return Visitor(name, unit, session, frozen, tuple(reported), packed), None
     except (ValueError, IndexError):
         return None, "visitor_cookie_unknown_version"
 
@@ -98,10 +102,10 @@ def continue_visit(
     session = visitor.session
     for report in reports:
         session = fold(session, report)
-    frozen = visitor.frozen
+    frozen, packed = visitor.frozen, visitor.packed
     if frozen and is_over(session, viewed.at_ms):
-        frozen = drop_ended(frozen, viewed.at_ms)
-    return Visitor(visitor.id, visitor.unit, fold(session, viewed), frozen, reported)
+        frozen, packed = drop_ended(frozen, viewed.at_ms), ""
+    return Visitor(visitor.id, visitor.unit, fold(session, viewed), frozen, reported, packed)
 
 
 def remember(visitor: Visitor, decisions: Iterable[Decision]) -> Visitor:
@@ -114,7 +118,10 @@ def remember(visitor: Visitor, decisions: Iterable[Decision]) -> Visitor:
         frozen = freeze(decision) or before
         if frozen is not None:
             now[decision.touchpoint] = frozen
-    return replace(visitor, frozen=(*now.values(), *earlier.values()))
+    found = (*now.values(), *earlier.values())
+    if found == visitor.frozen:
+        return visitor
+    return Visitor(visitor.id, visitor.unit, visitor.session, found, visitor.reported)
 
 
 def write_visitor(visitor: Visitor, keys: Keys) -> tuple[str, str | None]:
@@ -122,8 +129,8 @@ def write_visitor(visitor: Visitor, keys: Keys) -> tuple[str, str | None]:
     decision."""
     head = f"{VERSION}!{visitor.id}!{visitor.unit}!{write_session(visitor.session)}!"
     tail = f"!{_REPORTED}{'~'.join(visitor.reported)}" if visitor.reported else ""
-    decisions, lost = "", 0
-    if visitor.frozen:
-        room = MAX_COOKIE - _AROUND - len(next(iter(keys))) - len(head) - len(tail)
+    room = MAX_COOKIE - _AROUND - len(next(iter(keys))) - len(head) - len(tail)
+    decisions, lost = visitor.packed, 0
+    if visitor.frozen and not (decisions and len(decisions) <= room):
         decisions, lost = pack_decisions(visitor.frozen, visitor.session_ms, room)
     return f"{COOKIE}={sign(keys, PURPOSE, head + decisions + tail)}{ATTRIBUTES}", "cookie_full" if lost else None

@@ -13,7 +13,7 @@ visitor and its `event_id`; of copies, the one received first counts.
 from __future__ import annotations
 
 from shared.events.definition import EVENT_TYPES, GOAL_TYPES, MOST_PROPERTIES
-from shared.events.exposure import LOGGED, Exposure
+from shared.events.exposure import LOGGED, Exposures
 from shared.events.fields import (
     BROWSER,
     EDGE,
@@ -51,7 +51,7 @@ __all__ = [
     "STORED",
     "VISITOR_ID",
     "EventType",
-    "Exposure",
+    "Exposures",
     "Field",
     "Given",
     "Plan",

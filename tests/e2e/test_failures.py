@@ -247,7 +247,7 @@ def test_an_intake_that_fails_puts_the_events_off(world: World) -> None:
     world.publish_untrained()
     browser = world.browser()
     browser.get("/")
-    httpx.post(f"{world.edge.url}/_test/break", content="_send").raise_for_status()
+    httpx.post(f"{world.edge.url}/_test/break", content="_number").raise_for_status()
     answer = browser.report("hero_click")
     assert (answer.status_code, answer.json()["error"], answer.headers["retry-after"]) == (503, "failed", "60")
     eventually(lambda: world.edge.counted("intake_failed") or None, "the failure counted")

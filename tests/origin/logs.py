@@ -15,7 +15,7 @@ from shared.session import Session
 from shared.snapshot import Snapshot, write_snapshot
 from tests.asking import NOW_MS, Record, cell
 from worker.page_view import PageRequest, PageView
-from worker.storage import event_line, pack_batch
+from worker.storage import pack_batch
 from worker.visitor import Visitor
 
 Line = dict[str, Any]
@@ -64,8 +64,7 @@ def visitor_of(name: str, **fields: int) -> Visitor:
 
 def log_views(lake: Lake, views: Iterable[PageView], name: str = "m") -> None:
     """Store what the views were, as the Worker does: through messages into objects, each slot written."""
-    exposures = [each for view in views for each in view.exposures(range(len(view.plan.slots)))]
-    message = "\n".join(event_line(each.to_dict()) for each in exposures)
+    message = "\n".join(line for view in views for line in view.lines(range(len(view.plan.slots))))
     for stored in pack_batch([(name, NOW_MS, message)]):
         lake.write(lake.root / stored.key, stored.content)
 

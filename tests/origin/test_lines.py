@@ -16,6 +16,7 @@ from origin.errors import LakeError
 from origin.lines import read_tables
 from shared.events import EVENT_TYPES
 from shared.snapshot import Snapshot
+from tests.asking import events_of
 from tests.origin.logs import view_of, visitor_of
 from tests.origin.mail import Isolate, sent
 from tests.origin.shop import Event, exposure, goal
@@ -78,7 +79,7 @@ def test_every_field_of_every_type_has_a_column(tmp_path: Path, line_by_line: li
 
 
 def test_what_the_edge_writes_is_read_at_once(tmp_path: Path, line_by_line: list[str], site: Snapshot) -> None:
-    exposures = [each.to_dict() for each in view_of(site, visitor_of("v")).exposures(range(2))]
+    exposures = events_of(view_of(site, visitor_of("v")), range(2))
     [(_, _, message)] = Isolate("i").send([*exposures, sent("goal", 1, name="order"), sent("shown", 2)])
     lines = [line[1:].encode() for line in message.split("\n")]
     rows = read(write(tmp_path, *lines))

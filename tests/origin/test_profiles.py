@@ -19,6 +19,7 @@ from origin.people import gather_people, reads_profiles, write_people
 from origin.profiles import PublishedProfiles, publish_profiles, read_last_profiles
 from origin.publish import make_snapshot, publish
 from origin.train import Model, train
+from shared.policy import live_probabilities
 from shared.profile import Profile
 from shared.snapshot import Snapshot
 from tests.origin.proxy import Answer, Call, Forward, Proxy, refuse_keys
@@ -79,7 +80,10 @@ def test_a_profile_holds_the_persons_scores_and_what_they_rest_on(lake: Lake, kv
     assert text is not None
     assert done == PublishedProfiles(written=1, unchanged=0, bytes=len(text))
     header, line = text.splitlines()
-    assert line == f'hero\t{MODEL}\t{{"means":[1.23457,0.0,0.0],"sds":[0.333333,0.333333,0.333333]}}'
+    touchpoint, model, scores = line.split("\t")
+    means, sds = [1.23457, 0.0, 0.0], [0.333333, 0.333333, 0.333333]
+    assert (touchpoint, model) == ("hero", MODEL)
+    assert json.loads(scores) == {"means": means, "sds": sds, "probabilities": live_probabilities(means, sds)}
     version = json.loads(header)["version"]
     assert json.loads(header) == {
         "format": 1,

@@ -19,7 +19,7 @@ from shared.errors import InvalidEvent
 from shared.events import BROWSER, EVENT_TYPES, SERVER, STORED, read_event
 from shared.profile import Profile
 from shared.session import Left, Session, Viewed, fold, start
-from tests.asking import NOW_MS, cell, place, profile_of, publish, publish_hero, variant
+from tests.asking import NOW_MS, cell, events_of, place, profile_of, publish, publish_hero, variant
 from tests.origin.logs import view_of
 from tests.property.documents import Json
 from tests.sending import PLAN, WHOLE, event, given
@@ -131,7 +131,7 @@ def exposures_of(name: str, known: Profile | None, session: Session) -> list[dic
     first = view_of(site, visitor, profile=known)
     again = view_of(site, first.visitor, number=1, profile=known, context={"device": "desktop"})
     forced = view_of(site, visitor, profile=known, forced={"hero": "a"})
-    return [exposure for view in (first, again, forced) for exposure in view.events([0])]
+    return [exposure for view in (first, again, forced) for exposure in events_of(view, [0])]
 
 
 @pytest.mark.parametrize("session", [Session(started_ms=NOW_MS), VISITED], ids=["bare", "visited"])
@@ -162,7 +162,7 @@ def test_crossings_and_receipts_are_stored_as_the_schema_says() -> None:
         id="18bcfe56800-0123456789abcdef", names=[], snapshot=SITES["default"], visitor=Visitor("v-1", "u-1", session),
         session=session, context={"path": "/"}, forced={}, now_ms=NOW_MS, is_shown=True, user_agent="",
     )  # fmt: skip
-    [crossing] = PageView(request, profile_of("u-2")).events([])
+    [crossing] = events_of(PageView(request, profile_of("u-2")), [])
     receipts = Receipts("0123456789abcdef")
     receipts.settle(receipts.issue(3, 1).number, is_accepted=False)
     receipt = receipts.issue(2, 0).to_dict(NOW_MS)
@@ -188,7 +188,7 @@ def test_crossings_and_receipts_are_stored_as_the_schema_says() -> None:
     ],
 )
 def test_what_is_not_as_the_edge_writes_it_does_not_fit_the_schema(change: dict[str, Any]) -> None:
-    [good] = view_of(SITES["default"], Visitor("v-1", "u-1", VISITED)).events([0])
+    [good] = events_of(view_of(SITES["default"], Visitor("v-1", "u-1", VISITED)), [0])
     changed = {key: value for key, value in {**good, **change}.items() if value is not ...}
     assert problems_of(good) == []
     line = json.loads(json.dumps(changed))

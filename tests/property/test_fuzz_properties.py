@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from shared.decision import decide, preview
 from shared.errors import InvalidProfile, InvalidSnapshot, InvalidValue
-from shared.events import Exposure
+from shared.events import Exposures
 from shared.profile import Profile, write_profile
 from shared.reasons import REASONS
 from shared.situation import situate
@@ -117,11 +117,11 @@ def decide_all(snapshot: Snapshot, profile: Profile | None) -> None:
             except KeyError:
                 assert f"touchpoint:{name}" not in snapshot._lines
                 continue
-            event = Exposure(
-                event_id="e", created_ms=0, received_ms=0, visitor="v", page_view="p", url_path="/", user_agent="",
-                is_shown=True, decision=decision, segments=(), context=CONTEXT, session={},
+            exposures = Exposures(
+                page_view="p", visitor="v", at_ms=0, url_path="/", user_agent="", is_shown=True, segments=(),
+                context=CONTEXT, session={},
             )  # fmt: skip
-            json.dumps(event.to_dict(), allow_nan=False)
+            json.dumps([exposures.common(), exposures.own(decision)], allow_nan=False)
 
 
 def is_a_snapshot(text: str) -> bool:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from dataclasses import replace
+
 import pytest
 
 from shared.errors import InvalidSnapshot
-from shared.policy import thompson_probabilities
+from shared.policy import live_probabilities, thompson_probabilities
+from shared.profile import Profile
 from shared.records import CLUSTER_TTL_MS, INDIVIDUAL_TTL_MS
 from shared.session import Session
 from shared.snapshot import MOST_KEPT, Snapshot
@@ -126,9 +130,31 @@ def test_the_first_accepted_model_that_the_profile_holds_counts() -> None:
 @pytest.mark.parametrize("damage", [{"means": [0.0], "sds": [1.0]}, {"means": [0.0, 1e9], "sds": [1.0, 1.0]}, {}])
 def test_damaged_scores_fall_back_with_the_reason(damage: Record) -> None:
     profile = profile_of(scores=SCORES, cluster="c7")
-    profile._lines["hero\tm1"] = str(damage).replace("'", '"')  # type: ignore[index]
+    profile = Profile(profile.header, f"\nhero\tm1\t{json.dumps(damage)}\n")
     decision = ask(levelled(), profile=profile)
     assert (decision.level, decision.fallbacks) == ("cluster", ("profile_invalid",))
+
+
+def test_published_probabilities_of_a_person_decide_exactly_what_the_edge_would_integrate() -> None:
+    profile = profile_of(scores=SCORES)
+    bare = Profile(profile.header, f"\nhero\tm1\t{json.dumps(MINE)}\n")
+    published, integrated = (ask(levelled(), profile=each) for each in (profile, bare))
+    assert published.distribution is not None and integrated.distribution is not None
+    assert published.distribution.thompson == integrated.distribution.thompson
+    assert replace(published, distribution=None) == replace(integrated, distribution=None)
+    assert published.probabilities == integrated.probabilities
+
+
+def test_where_targeting_removes_variants_a_persons_posteriors_are_integrated_live() -> None:
+    site = publish_hero(
+        place("a", "b", variant("c", condition=PLAN), finest="individual", models=["m1"]),
+        cells={"global:": cell([0.0, 0.1, 0.2])},
+    )
+    means, sds = [0.0, 0.4, 0.2], [1.0, 0.5, 0.7]
+    decision = ask(site, profile=profile_of(scores={("hero", "m1"): {"means": means, "sds": sds}}))
+    assert decision.eligible == ("a", "b")
+    assert decision.distribution is not None
+    assert decision.distribution.thompson == tuple(live_probabilities(means[:2], sds[:2]))
 
 
 def test_the_holdout_with_a_profile_is_logged_with_what_it_would_have_been_served() -> None:

@@ -6,6 +6,7 @@ import math
 import pytest
 
 from shared.errors import InvalidProfile
+from shared.policy import live_probabilities
 from shared.profile import FORMAT, PROFILE_KEY, Draw, Profile, ProfileHeader, write_profile
 
 Record = dict[str, object]
@@ -35,7 +36,23 @@ def test_what_was_written_is_read_to_the_last_bit() -> None:
     scores = profile.scores("hero", ("m1",), 2)
     assert scores is not None
     assert (scores.means, scores.sds) == ((-3.0, 0.30000000000000004), (0.5, 1e-12))
-    assert (scores.level, scores.name, scores.probabilities) == ("individual", "", ())
+    assert (scores.level, scores.name) == ("individual", "")
+
+
+def test_the_probabilities_that_a_page_would_integrate_go_along_to_the_last_bit() -> None:
+    means, sds = [0.0, 0.3, 0.1], [1.0, 0.5, 0.7]
+    text = write_profile(HEADER, {("hero", "m1"): {"means": means, "sds": sds}})
+    scores = Profile.from_text(text).scores("hero", ("m1",), 3)
+    assert scores is not None
+    assert scores.probabilities == tuple(live_probabilities(means, sds))
+    again = write_profile(HEADER, {("hero", "m1"): json.loads(text.splitlines()[1].split("\t")[2])})
+    assert again == text
+
+
+def test_a_profile_without_probabilities_is_read_as_well() -> None:
+    scores = Profile.from_text(f'{text_of()}\n\nhero\tm1\t{{"means":[0],"sds":[1]}}').scores("hero", ("m1",), 1)
+    assert scores is not None
+    assert (scores.means, scores.probabilities) == ((0.0,), ())
 
 
 def test_the_profile_of_several_devices_brings_along_what_was_drawn() -> None:
@@ -101,6 +118,8 @@ def test_a_damaged_line_is_found_only_when_it_is_asked_for() -> None:
         ({"means": [2e6], "sds": [1.0]}, 1, "hero.m1.means[0]: expected a number from -1e+06 to 1e+06, got 2000000.0"),
         ({"means": [0.0], "sds": [0.0]}, 1, "hero.m1.sds[0]: expected a number from 1e-12 to 1e+06, got 0.0"),
         ({"means": [0.0], "sds": [None]}, 1, "hero.m1.sds[0]: expected a number, got nothing"),
+        ({"means": [0.0], "sds": [1.0], "probabilities": []}, 1, "hero.m1.probabilities: expected 1 numbers, got 0"),
+        ({"means": [0.0], "sds": [1.0], "probabilities": [0.9]}, 1, "hero.m1.probabilities: sum to 0.9, not to 1"),
         ([], 1, "hero.m1: expected an object, got a list"),
     ],
 )
@@ -160,7 +179,7 @@ def test_what_is_no_json_is_refused(text: str) -> None:
 def test_not_a_number_is_never_written() -> None:
     with pytest.raises(InvalidProfile, match="cannot be written as JSON"):
         write_profile({**HEADER, "attributes": {"spend": math.nan}}, {})
-    with pytest.raises(InvalidProfile, match="cannot be written as JSON"):
+    with pytest.raises(InvalidProfile, match=r"^hero\.m1\.means\[0\]: expected a number"):
         write_profile(HEADER, {("hero", "m1"): {"means": [math.inf], "sds": [1.0]}})
 
 

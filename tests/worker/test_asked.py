@@ -13,7 +13,7 @@ from shared.session import Session, Viewed, fold, start
 from shared.session.fold import DAY_MS
 from shared.signing import PREVIEW_PARAMETER, PREVIEW_PURPOSE, read_keys, sign
 from shared.snapshot import Snapshot
-from tests.asking import NOW_MS, place, profile_of, publish_hero
+from tests.asking import NOW_MS, events_of, place, profile_of, publish_hero
 from tests.sending import event, given
 from worker.asked import HEADERS, AskedPage, header_names, read_page_request
 from worker.cookies import LEFT_COOKIE, PREFERENCES_COOKIE
@@ -111,8 +111,8 @@ def test_what_no_question_asks_reaches_neither_the_cookie_nor_an_exposure_and_is
     view = PageView(request, None)
     assert read_visitor(cookie_of(view.visitor), KEYS)[0] == view.visitor
     assert view.visitor.session.preferences == preferences
-    [exposure] = view.events([0])
-    assert exposure["session"]["preferences"] == preferences  # type: ignore[index]
+    [exposure] = events_of(view, [0])
+    assert exposure["session"]["preferences"] == preferences
     assert not {"catholic", "rich", "hiv", "mood"} & set(re.findall(r"\w+", json.dumps(exposure)))
 
 
@@ -224,7 +224,7 @@ def test_nobody_can_send_an_event_in_the_place_of_one_that_the_edge_logs(sender:
     cookie = cookie_of(Visitor("v-1", "u-1", start(Viewed(5, "a", "men"))))
     request = read_well(described(cookie=cookie))
     assert re.fullmatch(PAGE_VIEW_ID, request.id)
-    logged = PageView(request, profile_of(unit="u-2")).events([0])
+    logged = events_of(PageView(request, profile_of(unit="u-2")), [0])
     assert [each["type"] for each in logged] == ["crossing", "exposure"]
     for each in logged:
         with pytest.raises(InvalidEvent, match="begins like the ids that the edge gives"):

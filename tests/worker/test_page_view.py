@@ -8,7 +8,7 @@ from shared.events import EVENT_TYPES, STORED
 from shared.profile import Profile, write_profile
 from shared.session import Session, Viewed
 from shared.snapshot import Snapshot
-from tests.asking import NOW_MS, Record, ask, cell, frozen_of, place, profile_of, publish
+from tests.asking import NOW_MS, Record, ask, cell, events_of, frozen_of, place, profile_of, publish
 from worker.page_view import PageRequest, PageView, read_profile
 from worker.visitor import Visitor, continue_visit
 
@@ -102,16 +102,16 @@ def test_a_visitor_that_is_no_longer_the_persons_goes_back_to_its_own_unit_with_
         profile=profile_of("v-1"),
         attributes=dict(REQUEST.context),
     )
-    [crossing, *_] = view.events([])
+    [crossing, *_] = events_of(view, [])
     assert (crossing["unit_before"], crossing["unit"]) == ("kiosk", "v-1")
     later = PageView(replace(REQUEST, visitor=request.visitor), profile_of("v-1"))
-    assert (later.visitor.unit, later.events([])) == ("kiosk", [])
+    assert (later.visitor.unit, events_of(later, [])) == ("kiosk", [])
 
 
 def test_a_crossing_is_logged_with_the_exposures_and_without_any() -> None:
     view = PageView(FIRST, profile_of("u-2", scores=SCORES))
-    assert [event["type"] for event in view.events([0, 1])] == ["crossing", "exposure", "exposure"]
-    [event] = view.events([])
+    assert [event["type"] for event in events_of(view, [0, 1])] == ["crossing", "exposure", "exposure"]
+    [event] = events_of(view, [])
     assert set(event) == {field.name for field in (*STORED, *EVENT_TYPES["crossing"].fields)}
     assert event == {
         **event,
@@ -125,18 +125,18 @@ def test_a_crossing_is_logged_with_the_exposures_and_without_any() -> None:
         "unit": "u-2",
     }
     later = Visitor("v-1", "u-2", SESSION)
-    assert PageView(replace(FIRST, visitor=later), profile_of("u-2")).events([]) == []
+    assert events_of(PageView(replace(FIRST, visitor=later), profile_of("u-2")), []) == []
 
 
 def test_a_page_that_is_only_observed_may_be_a_crossing() -> None:
     view = PageView(replace(FIRST, names=[]), profile_of("u-2"))
-    assert (view.visitor.unit, [event["type"] for event in view.events([])]) == ("u-2", ["crossing"])
+    assert (view.visitor.unit, [event["type"] for event in events_of(view, [])]) == ("u-2", ["crossing"])
 
 
 @pytest.mark.parametrize("unit", ["", "u!2", "u 2", "ü-2", "u" * 65, "u-2\n"])
 def test_a_unit_that_no_cookie_can_hold_is_not_taken_over(unit: str) -> None:
     view = PageView(FIRST, profile_of(unit, attributes={"orders": 3}))
-    assert (view.visitor.unit, view.events([])) == ("u-1", [])
+    assert (view.visitor.unit, events_of(view, [])) == ("u-1", [])
     assert view.plan.situation.attributes["profile"] == {}
 
 
@@ -144,7 +144,7 @@ def test_a_unit_that_no_cookie_can_hold_is_not_taken_over(unit: str) -> None:
 def test_later_in_a_session_the_profile_of_another_unit_is_ignored(views: int) -> None:
     request = replace(REQUEST, session=replace(SESSION, views=views))
     view = PageView(request, profile_of("u-2", scores=SCORES, attributes={"orders": 3}))
-    assert (view.visitor.unit, view.events([])) == ("u-1", [])
+    assert (view.visitor.unit, events_of(view, [])) == ("u-1", [])
     assert view.plan.situation.attributes["profile"] == {}
     assert [slot.decision.level for slot in view.plan.slots] == ["global", "global"]
     assert [slot.decision.profile for slot in view.plan.slots] == ["", ""]
@@ -170,17 +170,16 @@ def test_a_page_with_some_of_the_touchpoints_keeps_what_is_frozen_of_the_others(
 
 @pytest.mark.parametrize(("written", "names"), [([], []), ([0], ["hero"]), ([1], ["pick"]), ([1, 0], ["pick", "hero"])])
 def test_only_slots_that_were_written_are_exposed(written: list[int], names: list[str]) -> None:
-    exposures = PageView(REQUEST, None).exposures(written)
-    assert [each.decision.touchpoint for each in exposures] == names
-    assert [each.event_id for each in exposures] == [f"pv-1-{name}" for name in names]
-    assert all((each.visitor, each.page_view, each.url_path) == ("v-1", "pv-1", "/") for each in exposures)
-    assert PageView(REQUEST, None).events(written) == [each.to_dict() for each in exposures]
+    exposures = events_of(PageView(REQUEST, None), written)
+    assert [each["touchpoint"] for each in exposures] == names
+    assert [each["event_id"] for each in exposures] == [f"pv-1-{name}" for name in names]
+    assert all((each["visitor"], each["page_view"], each["url_path"]) == ("v-1", "pv-1", "/") for each in exposures)
 
 
 @pytest.mark.parametrize("is_shown", [True, False])
 def test_an_exposure_says_whether_its_page_was_shown_or_fetched_ahead(is_shown: bool) -> None:
     view = PageView(replace(REQUEST, is_shown=is_shown), None)
-    assert [(each.is_shown, each.user_agent) for each in view.exposures([0, 1])] == [(is_shown, "Mobi")] * 2
+    assert [(each["is_shown"], each["user_agent"]) for each in events_of(view, [0, 1])] == [(is_shown, "Mobi")] * 2
     assert len(view.visitor.frozen) == 2
 
 

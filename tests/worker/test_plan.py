@@ -131,7 +131,8 @@ def test_an_exposure_tells_the_decision_the_segments_the_context_and_the_session
     situation = situation_of(site, attributes=context, session=session, profile=profile_of(attributes={"orders": 3}))
     plan = plan_page(["hero"], situation, (), forced={})
     slot: Slot = plan.slots[0]
-    stored = json.loads(json.dumps(expose(slot, plan, **VIEW).to_dict()))
+    exposures = expose(plan, **VIEW)
+    stored = json.loads(json.dumps({**exposures.common(), **exposures.own(slot.decision)}))
     assert stored["event_id"] == "pv-1-hero"
     assert (stored["user_agent"], stored["is_shown"], stored["session_ms"]) == ("Mobi", False, 5)
     assert (stored["visitor"], stored["unit"], stored["page_view"]) == ("v-9", "u-1", "pv-1")
@@ -143,7 +144,7 @@ def test_an_exposure_tells_the_decision_the_segments_the_context_and_the_session
 
 def test_a_page_of_unknown_path_is_exposed_as_the_root(site: Snapshot) -> None:
     plan = plan_page(["hero"], gold(site), (), forced={})
-    assert expose(plan.slots[0], plan, **VIEW).url_path == "/"
+    assert expose(plan, **VIEW).url_path == "/"
 
 
 def test_what_was_decided_is_repeated_whatever_the_context_becomes(site: Snapshot) -> None:

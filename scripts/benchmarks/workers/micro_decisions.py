@@ -20,7 +20,7 @@ from shared.uniform import uniform, uniforms
 from worker.context import read_context
 from worker.plan import expose, plan_page
 from worker.receipts import Receipts
-from worker.storage import event_line, fit_line, pack_messages
+from worker.storage import event_lines, fit_line, pack_messages
 
 DESKTOP = {"path": "/", "device": "desktop", "language": "en"}
 AGENT = "Mozilla/5.0 (X11; Linux x86_64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0.0.0 Safari/537.36"
@@ -108,11 +108,9 @@ def log(name: str) -> Case:
     page = plan_page(snapshot.touchpoints_on("/"), _situation(0, snapshot, TYPICAL), (), forced={})
 
     def call(i: int) -> object:
-        view = f"view-{i}"
-        events = [
-            expose(each, page, visitor="v", page_view=view, user_agent=AGENT, is_shown=True) for each in page.slots
-        ]
-        lines = [fit_line(event_line(event.to_dict()), NOW_MS) for event in events]
+        exposures = expose(page, visitor="v", page_view=f"view-{i}", user_agent=AGENT, is_shown=True)
+        own = [exposures.own(slot.decision) for slot in page.slots]
+        lines = [fit_line(line, NOW_MS) for line in event_lines(exposures.common(), own)]
         return pack_messages(lines, receipts, NOW_MS)
 
     return call

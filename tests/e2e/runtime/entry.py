@@ -16,6 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 import js
+from pyodide.ffi import create_proxy
 from vectors.check import check_all
 from vectors.many import digest_decisions
 
@@ -79,9 +80,10 @@ class Default(Usher):
 
     @property
     def bindings(self) -> Any:
-        return _Bindings(super().bindings)
+        # JavaScript keeps them for longer than the call that they are given to.
+        return create_proxy(_Bindings(super().bindings))
 
-    async def fetch(self, request: Any) -> Any:
+    async def fetch(self, request: Any, *_: Any) -> Any:
         raw = getattr(request, "js_object", request)
         path = js.URL.new(raw.url).pathname
         if not path.startswith("/_test/"):
@@ -121,6 +123,7 @@ def _forget(_body: str) -> object:
         setattr(entry, name, whole)
     _broken.clear()
     entry._store = None
+    entry._page_module().introduce(entry.EXPOSURE_MS, *entry._told)
     return {}
 
 
@@ -136,8 +139,7 @@ def _break(name: str) -> object:
 
 
 def _set_timer(body: str) -> object:
-    _broken["EXPOSURE_TIMER_MS"] = entry.EXPOSURE_TIMER_MS
-    vars(entry)["EXPOSURE_TIMER_MS"] = int(body)
+    entry._page_module().introduce(int(body), *entry._told)
     return {}
 
 
