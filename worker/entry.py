@@ -239,9 +239,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         _awaited[_page_numbers] = deciding
         key, margin_ms = deciding.profile_key or "", self.settings.profile_margin_ms
         return _promised(
-            _page_module().answerPage(
-                self.ctx, self.bindings, request, cookies, _page_numbers, key, margin_ms, begun
-            )
+            _page_module().answerPage(self.ctx, self.bindings, request, cookies, _page_numbers, key, margin_ms, begun)
         )
 
     def _pass_page(self, request: Any) -> Any:
