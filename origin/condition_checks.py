@@ -3,7 +3,7 @@ must be told here."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Final
 
 from origin.problems import Place, Problem, show, suggest
@@ -28,6 +28,32 @@ OPERATORS: Final = (
     *(*MEMBERSHIP, *ALL, *PATTERNS, *NESTED),
 )
 KNOWN: Final = (*LOGICAL, *OPERATORS)
+
+
+# The edge compiles the conditions of a touchpoint, and those of all segments, at once; each different one takes some
+# 20 µs a test there, and nothing may keep it busy for more than 10 ms.
+MOST_TESTS: Final = 200
+
+
+def find_laborious(place: Place, what: str, conditions: Iterable[object]) -> Iterator[Problem]:
+    """Yield that these conditions, called `what`, take the edge too long to compile."""
+    different = {repr(each): each for each in conditions}
+    tests = sum(map(_count_tests, different.values()))
+    if tests > MOST_TESTS:
+        text = (
+            f"the conditions of {what} hold {tests:,} tests in {len(different):,} different conditions, and the edge "
+            f"compiles all of them at once; keep at most {MOST_TESTS}: conditions that are the same count once"
+        )
+        yield Problem(place, text)
+
+
+def _count_tests(condition: object) -> int:
+    """How many values a condition compares; an attribute that is compared with a bare value is one test."""
+    if isinstance(condition, Mapping):
+        return sum(max(_count_tests(each), 1) for each in condition.values())
+    if isinstance(condition, list | tuple):
+        return sum(_count_tests(each) for each in condition if isinstance(each, Mapping))
+    return 0
 
 
 def find_unmatched(place: Place, path: str, condition: Mapping[str, object]) -> Iterator[Problem]:

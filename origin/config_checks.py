@@ -23,7 +23,7 @@ from origin.attributes import (
     referenced_paths,
 )
 from origin.catalogue import Expansion
-from origin.condition_checks import find_sensitive, find_unmatched
+from origin.condition_checks import find_laborious, find_sensitive, find_unmatched
 from origin.problems import Place, Problem, show, show_place, suggest
 from origin.variant_checks import find_catalogue_problems, find_variant_problems
 from shared.conditions import compile_condition
@@ -49,6 +49,8 @@ def find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Expa
     yield from _find_visit_problems(raw, known)
     for name, segment in tables(raw, "segments"):
         yield from _find_condition_problems(("segments", name), segment, known)
+    segments = [segment["condition"] for _, segment in tables(raw, "segments") if "condition" in segment]
+    yield from find_laborious(("segments",), "the segments", segments)
     goals = raw.get("goals")
     site = raw.get("site")
     has_interest = isinstance(site, Mapping) and bool(site.get("interest"))

@@ -12,6 +12,7 @@ from hashlib import sha256
 from typing import Final
 
 from shared.choice import win_race
+from shared.conditions import Condition
 from shared.distribution import Distribution, distribute
 from shared.reasons import give_reason, say
 from shared.records import Touchpoint
@@ -179,13 +180,17 @@ def find_eligible(place: Touchpoint, situation: Situation) -> tuple[int, ...]:
     if not place.is_targeted:
         return place.everyone
     attributes = situation.attributes
-    return tuple(
-        [
-            i
-            for i, variant in enumerate(place.variants)
-            if variant.condition is None or variant.condition(attributes, {})
-        ]
-    )
+    eligible: list[int] = []
+    asked: dict[Condition | None, bool] = {None: True}  # variants often have the same condition
+    for i, variant in enumerate(place.variants):
+        condition = variant.condition
+        holds = asked.get(condition)
+        if holds is None:
+            assert condition is not None
+            holds = asked[condition] = condition(attributes, {})
+        if holds:
+            eligible.append(i)
+    return tuple(eligible)
 
 
 def salt_of(situation: Situation, touchpoint: str, epoch: str, excluded: tuple[str, ...]) -> bytes:

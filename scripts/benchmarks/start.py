@@ -16,6 +16,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
+from origin.condition_checks import MOST_TESTS
 from scripts.benchmarks.arms import SCRIPT, SNAPSHOTS
 from scripts.benchmarks.decide import choose_calls, time_calls
 from scripts.benchmarks.runtime import MICRO, Worker, run_workers
@@ -109,11 +110,17 @@ def _time_parses() -> list[Parse]:
     """How long it takes inside workerd to parse whole snapshots, the largest records of one, and a profile."""
     snapshots = {f"{size} snapshot": _site(*shape) for size, shape in SNAPSHOTS.items()}
     heavy = made_site(touchpoints=1, variants=80, html_bytes=12_000)
+    bare = made_site(touchpoints=1, variants=400, html_bytes=2_000)
     wide = made_site(touchpoints=1, variants=400, html_bytes=2_000, kind="targeted", variant=_target)
+    apart = made_site(touchpoints=1, variants=400, html_bytes=2_000, kind="apart", variant=_target_apart)
+    many = made_site(touchpoints=1, variants=3_000, html_bytes=300)
     cases = [
         *((f"the outline of a {size}", "parse-snapshot", site) for size, site in snapshots.items()),
         ("a touchpoint: 80 variants of 12 KB", "parse-touchpoint", heavy),
-        ("a touchpoint: 400 variants of 2 KB, all with conditions", "parse-touchpoint", wide),
+        ("a touchpoint: 400 variants of 2 KB", "parse-touchpoint", bare),
+        ("the same, all with one of seven conditions", "parse-touchpoint", wide),
+        ("the same, with as many different conditions as are allowed", "parse-touchpoint", apart),
+        ("a touchpoint: 3,000 variants of 300 bytes", "parse-touchpoint", many),
         ("posteriors of 400 variants", "parse-cell", wide),
         ("a profile of 50 touchpoints", "parse-profile", made_site(touchpoints=50)),
     ]
@@ -128,6 +135,10 @@ def _time_parses() -> list[Parse]:
 def _target(number: int) -> Mapping[str, object]:
     condition = {"device": "mobile", "session.views": {"$gte": number % 7}, "language": {"$in": ["en", "de", "fr"]}}
     return {"condition": condition}
+
+
+def _target_apart(number: int) -> Mapping[str, object]:
+    return {"condition": {"device": "mobile", "session.views": {"$gte": number % (MOST_TESTS // 2)}}}
 
 
 def _time_parse(client: httpx.Client, title: str, case: str, site: Site, folder: Path) -> Parse:

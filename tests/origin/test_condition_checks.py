@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from origin.condition_checks import KNOWN, find_sensitive, find_unmatched
+from origin.condition_checks import KNOWN, find_laborious, find_sensitive, find_unmatched
 from origin.config import load_config
 from origin.errors import ConfigError
 from shared.conditions import compile_condition
@@ -152,3 +152,29 @@ def test_conditions_of_segments_and_of_variants_are_checked(tmp_path: Path) -> N
         'usher.toml: segments.mobile.condition.device.$equ: is no operator; write "$eq"',
         'usher.toml: touchpoints.hero.variants[1].condition.path.$in: "/" is not a list; write "$in" = ["/"]',
     )
+
+
+def test_conditions_that_the_edge_would_compile_for_too_long_are_refused_with_the_arithmetic() -> None:
+    each = [{"device": "mobile", "session.views": {"$gte": i, "$lt": 90}, "$or": [{"path": "/"}]} for i in range(51)]
+    assert not list(find_laborious(("t",), "its variants", each[:50] * 9))
+    [problem] = find_laborious(("t",), "its variants", each)
+    assert problem.text == (
+        "the conditions of its variants hold 204 tests in 51 different conditions, and the edge compiles all of them "
+        "at once; keep at most 200: conditions that are the same count once"
+    )
+
+
+@pytest.mark.parametrize("table", ["segments", "touchpoints"])
+def test_a_site_is_told_where_its_conditions_are_too_many(tmp_path: Path, table: str) -> None:
+    text = USHER_TOML
+    if table == "segments":
+        more = "\n".join(f'[segments.s{i}]\ncondition = {{ device = "{i}" }}\n' for i in range(201))
+        place, what = "segments", "the segments"
+    else:
+        variant = '[[touchpoints.wide.variants]]\nname = "v{0}"\nhtml = "x"\ncondition = {{ device = "{0}" }}\n'
+        more = '[touchpoints.wide]\npages = ["/"]\ngoal = "hero_click"\ndefault = "d"\n'
+        more += '[[touchpoints.wide.variants]]\nname = "d"\n' + "\n".join(variant.format(i) for i in range(201))
+        place, what = "touchpoints.wide.variants", "its variants"
+    with pytest.raises(ConfigError) as caught:
+        load_config(write_config(tmp_path, f"{text}\n{more}"))
+    assert any(f"{place}: the conditions of {what} hold " in problem for problem in caught.value.problems)

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from copy import deepcopy
+from dataclasses import replace
 
 import pytest
 
 from shared.errors import InvalidSnapshot
-from shared.records import CLUSTER_TTL_MS, INDIVIDUAL_TTL_MS, MOST_FEATURES, MOST_SLOTS
+from shared.records import CLUSTER_TTL_MS, INDIVIDUAL_TTL_MS, MOST_FEATURES, MOST_SLOTS, read_touchpoint
 from shared.snapshot import Snapshot, write_snapshot
 from tests.asking import Record, Records, cell, place, publish, publish_hero, variant
 
@@ -134,6 +136,54 @@ def test_a_variant_not_of_the_form_is_refused_with_its_place(
     site_header: Record, site_records: Records, index: int, change: Record, message: str
 ) -> None:
     assert message_of(lambda: write_snapshot(site_header, with_variant(site_records, index, change))) == message
+
+
+@pytest.mark.parametrize(
+    "irregular",
+    [
+        {"floor": 0}, {"cap": 1}, {"because": None}, {"because": "b" * 200}, {"interests": []},
+        {"html": "Größe 😀", "because": "für Sie"},
+    ],
+)  # fmt: skip
+def test_variants_read_by_columns_are_those_that_are_read_one_by_one(irregular: Record) -> None:
+    phone: Record = {"device": "mobile"}
+    variants = [
+        variant("a", html="<b>a</b>", floor=0.1, cap=0.9, because="it is new", interests=["coats", "hats"]),
+        variant("b", condition=phone),
+        variant("c", condition=dict(phone), cap=0.5),
+        variant("d", condition={"device": "desktop"}),
+    ]
+    plain = read_touchpoint("hero", place(*variants))
+    other = read_touchpoint("hero", place(*variants, variant("e", **irregular)))
+    ask_phone, ask_desktop = plain.variants[1].condition, plain.variants[3].condition
+    assert ask_phone is plain.variants[2].condition, "the same condition is compiled once"
+    assert ask_phone is not None and ask_desktop is not None
+    assert (ask_phone(phone, {}), ask_desktop(phone, {}), plain.variants[0].condition) == (True, False, None)
+    for one, each in zip(plain.variants, other.variants, strict=False):
+        assert (each.condition is None) is (one.condition is None)
+        assert replace(each, condition=None) == replace(one, condition=None)
+    last = other.variants[4]
+    wanted: Record = {"html": None, "floor": 0.0, "cap": 1.0, "interests": (), "because": "", **irregular}
+    wanted |= {"because": wanted["because"] or "", "interests": ()}
+    assert {name: getattr(last, name) for name in wanted} == wanted
+    assert plain.is_targeted and plain.is_tagged and plain.tags == {"coats", "hats"}
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"floor": math.nan}, "touchpoint:hero.variants[1].floor: expected a number, got nan"),
+        ({"floor": 0.5, "cap": 0.25}, "touchpoint:hero.variants[1].floor: 0.5 is above the cap 0.25"),
+        (
+            {"html": "half \ud83d"},
+            "touchpoint:hero.variants[1].html: holds half of a surrogate pair, which is no character",
+        ),
+        ({"interests": [7]}, "touchpoint:hero.variants[1].interests[0]: expected a string, got 7"),
+        ({"interests": None}, "touchpoint:hero.variants[1].interests: expected a list, got nothing"),
+    ],
+)
+def test_what_no_column_may_hold_is_refused_with_its_place(change: Record, message: str) -> None:
+    assert message_of(lambda: read_touchpoint("hero", place("a", variant("b", **change)))) == message
 
 
 @pytest.mark.parametrize(
