@@ -39,14 +39,22 @@ def _is_shallow(text: str) -> bool:
     Without escapes every other quote opens a string. Where the text is no JSON that may be wrong behind the first
     mistake, which is where the parser stops.
     """
-    quoted = text.replace("\\\\", "").replace('\\"', "")
-    outside = "".join(quoted.split('"')[::2])
+    outside = "".join(_without_escapes(text).split('"')[::2])
     brackets = outside.encode("utf-8", "surrogatepass").translate(None, _NO_BRACKET)
     for _ in range(MAX_NESTING):
         if not brackets:
             return True
         brackets = brackets.replace(b"[]", b"").replace(b"{}", b"")
     return not brackets
+
+
+def _without_escapes(text: str) -> str:
+    """The text without backslashes and what each of them escapes. Splitting at one character takes a fraction of the
+    time that looking for two takes."""
+    first, *others = text.split("\\")
+    if "" in others:  # a backslash escapes the next one
+        return text.replace("\\\\", "").replace('\\"', "")
+    return "".join([first, *[other[1:] for other in others]])
 
 
 def _refuse_constant(name: str) -> float:
