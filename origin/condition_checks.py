@@ -30,19 +30,21 @@ OPERATORS: Final = (
 KNOWN: Final = (*LOGICAL, *OPERATORS)
 
 
-# The edge compiles the conditions of a touchpoint, and those of all segments, at once; each different one takes some
-# 20 µs a test there, and nothing may keep it busy for more than 10 ms.
-MOST_TESTS: Final = 200
+# The edge compiles the conditions of a touchpoint at once, and those of all segments; each different one takes some
+# 20 µs a test there, and nothing may keep it busy for more than 10 ms. A touchpoint's variants take their time as well.
+MOST_VARIANT_TESTS: Final = 100
+MOST_SEGMENT_TESTS: Final = 300
 
 
-def find_laborious(place: Place, what: str, conditions: Iterable[object]) -> Iterator[Problem]:
-    """Yield that these conditions, called `what`, take the edge too long to compile."""
+def find_laborious(place: Place, what: str, conditions: Iterable[object], most: int) -> Iterator[Problem]:
+    """Yield that these conditions, called `what`, take the edge too long to compile: they hold more than `most` tests,
+    those that are the same counted once."""
     different = {repr(each): each for each in conditions}
     tests = sum(map(_count_tests, different.values()))
-    if tests > MOST_TESTS:
+    if tests > most:
         text = (
             f"the conditions of {what} hold {tests:,} tests in {len(different):,} different conditions, and the edge "
-            f"compiles all of them at once; keep at most {MOST_TESTS}: conditions that are the same count once"
+            f"compiles all of them at once; keep at most {most}: conditions that are the same count once"
         )
         yield Problem(place, text)
 

@@ -23,7 +23,7 @@ from origin.attributes import (
     referenced_paths,
 )
 from origin.catalogue import Expansion
-from origin.condition_checks import find_laborious, find_sensitive, find_unmatched
+from origin.condition_checks import MOST_SEGMENT_TESTS, find_laborious, find_sensitive, find_unmatched
 from origin.problems import Place, Problem, show, show_place, suggest
 from origin.variant_checks import find_catalogue_problems, find_variant_problems
 from shared.conditions import compile_condition
@@ -50,7 +50,7 @@ def find_cross_problems(raw: Mapping[str, object], expansions: Mapping[str, Expa
     for name, segment in tables(raw, "segments"):
         yield from _find_condition_problems(("segments", name), segment, known)
     segments = [segment["condition"] for _, segment in tables(raw, "segments") if "condition" in segment]
-    yield from find_laborious(("segments",), "the segments", segments)
+    yield from find_laborious(("segments",), "the segments", segments, MOST_SEGMENT_TESTS)
     goals = raw.get("goals")
     site = raw.get("site")
     has_interest = isinstance(site, Mapping) and bool(site.get("interest"))

@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Final, TypeGuard
 
 from origin.catalogue import Expansion
-from origin.condition_checks import find_laborious
+from origin.condition_checks import MOST_VARIANT_TESTS, find_laborious
 from origin.problems import Place, Problem, show, show_place, suggest
 from shared.constraints import refuse_unsatisfiable
 from shared.errors import Unsatisfiable
@@ -54,7 +54,7 @@ def find_variant_problems(place: Place, touchpoint: Mapping[str, object], *, has
     bounds = [(_share_or(variant.get("floor"), 0.0), _share_or(variant.get("cap"), 1.0)) for _, variant in variants]
     targeted = ["condition" in variant for _, variant in variants]
     conditions = [variant["condition"] for _, variant in variants if "condition" in variant]
-    yield from find_laborious((*place, "variants"), "its variants", conditions)
+    yield from find_laborious((*place, "variants"), "its variants", conditions, MOST_VARIANT_TESTS)
     sums = list(_find_sum_problems((*place, "variants"), bounds, targeted))
     yield from sums
     if not sums and all(floor <= cap for floor, cap in bounds):

@@ -16,7 +16,7 @@ import httpx
 from rich.console import Console
 from rich.table import Table
 
-from origin.condition_checks import MOST_TESTS
+from origin.condition_checks import MOST_VARIANT_TESTS
 from scripts.benchmarks.arms import SCRIPT, SNAPSHOTS
 from scripts.benchmarks.decide import choose_calls, time_calls
 from scripts.benchmarks.runtime import MICRO, Worker, run_workers
@@ -138,7 +138,7 @@ def _target(number: int) -> Mapping[str, object]:
 
 
 def _target_apart(number: int) -> Mapping[str, object]:
-    return {"condition": {"device": "mobile", "session.views": {"$gte": number % (MOST_TESTS // 2)}}}
+    return {"condition": {"device": "mobile", "session.views": {"$gte": number % (MOST_VARIANT_TESTS // 2)}}}
 
 
 def _time_parse(client: httpx.Client, title: str, case: str, site: Site, folder: Path) -> Parse:

@@ -156,8 +156,8 @@ def test_conditions_of_segments_and_of_variants_are_checked(tmp_path: Path) -> N
 
 def test_conditions_that_the_edge_would_compile_for_too_long_are_refused_with_the_arithmetic() -> None:
     each = [{"device": "mobile", "session.views": {"$gte": i, "$lt": 90}, "$or": [{"path": "/"}]} for i in range(51)]
-    assert not list(find_laborious(("t",), "its variants", each[:50] * 9))
-    [problem] = find_laborious(("t",), "its variants", each)
+    assert not list(find_laborious(("t",), "its variants", each[:50] * 9, 200))
+    [problem] = find_laborious(("t",), "its variants", each, 200)
     assert problem.text == (
         "the conditions of its variants hold 204 tests in 51 different conditions, and the edge compiles all of them "
         "at once; keep at most 200: conditions that are the same count once"
@@ -168,12 +168,12 @@ def test_conditions_that_the_edge_would_compile_for_too_long_are_refused_with_th
 def test_a_site_is_told_where_its_conditions_are_too_many(tmp_path: Path, table: str) -> None:
     text = USHER_TOML
     if table == "segments":
-        more = "\n".join(f'[segments.s{i}]\ncondition = {{ device = "{i}" }}\n' for i in range(201))
+        more = "\n".join(f'[segments.s{i}]\ncondition = {{ device = "{i}" }}\n' for i in range(301))
         place, what = "segments", "the segments"
     else:
         variant = '[[touchpoints.wide.variants]]\nname = "v{0}"\nhtml = "x"\ncondition = {{ device = "{0}" }}\n'
         more = '[touchpoints.wide]\npages = ["/"]\ngoal = "hero_click"\ndefault = "d"\n'
-        more += '[[touchpoints.wide.variants]]\nname = "d"\n' + "\n".join(variant.format(i) for i in range(201))
+        more += '[[touchpoints.wide.variants]]\nname = "d"\n' + "\n".join(variant.format(i) for i in range(301))
         place, what = "touchpoints.wide.variants", "its variants"
     with pytest.raises(ConfigError) as caught:
         load_config(write_config(tmp_path, f"{text}\n{more}"))
