@@ -31,16 +31,20 @@ KNOWN: Final = (*LOGICAL, *OPERATORS)
 
 
 # The edge compiles the conditions of a touchpoint at once, and those of all segments; each different one takes some
-# 20 µs a test there, and nothing may keep it busy for more than 10 ms. A touchpoint's variants take their time as well.
+# 20 µs a test there, and nothing should keep it busy for more than 10 ms. A touchpoint's variants take their time as
+# well. Members of a list and characters of a pattern count by what they take beside a plain comparison; for patterns
+# that is a rough measure, and ADR 0021 says what the slowest takes.
 MOST_VARIANT_TESTS: Final = 100
 MOST_SEGMENT_TESTS: Final = 300
+_MEMBERS_A_TEST: Final = 10
+_CHARACTERS_A_TEST: Final = 4
 
 
 def find_laborious(place: Place, what: str, conditions: Iterable[object], most: int) -> Iterator[Problem]:
     """Yield that these conditions, called `what`, take the edge too long to compile: they hold more than `most` tests,
     those that are the same counted once."""
     different = {repr(each): each for each in conditions}
-    tests = sum(map(_count_tests, different.values()))
+    tests = round(sum(map(_count_tests, different.values())))
     if tests > most:
         text = (
             f"the conditions of {what} hold {tests:,} tests in {len(different):,} different conditions, and the edge "
@@ -49,13 +53,14 @@ def find_laborious(place: Place, what: str, conditions: Iterable[object], most: 
         yield Problem(place, text)
 
 
-def _count_tests(condition: object) -> int:
-    """How many values a condition compares; an attribute that is compared with a bare value is one test."""
+def _count_tests(condition: object, operator: str = "") -> float:
+    """What a condition takes to compile, in comparisons with a plain value."""
     if isinstance(condition, Mapping):
-        return sum(max(_count_tests(each), 1) for each in condition.values())
+        return sum(max(_count_tests(each, key), 1.0) for key, each in condition.items())
     if isinstance(condition, list | tuple):
-        return sum(_count_tests(each) for each in condition if isinstance(each, Mapping))
-    return 0
+        plain = 1.0 if operator in ALL else 1.0 / _MEMBERS_A_TEST
+        return sum(_count_tests(each) if isinstance(each, Mapping) else plain for each in condition)
+    return len(condition) / _CHARACTERS_A_TEST if operator in PATTERNS and isinstance(condition, str) else 0.0
 
 
 def find_unmatched(place: Place, path: str, condition: Mapping[str, object]) -> Iterator[Problem]:

@@ -173,11 +173,12 @@ def _carry_over(before: LastProfile | None, accepted: Mapping[str, str]) -> Scor
     for line in before.text.splitlines()[1:] if before is not None else ():
         touchpoint, model, record = line.split("\t", 2)
         own.setdefault(touchpoint, (model, record))  # what was carried over then stands behind
-    return {
-        (touchpoint, model): {name: json.loads(record)[name] for name in ("means", "sds")}
-        for touchpoint, (model, record) in own.items()
-        if accepted.get(touchpoint, model) != model
-    }
+    carried = {}
+    for touchpoint, (model, record) in own.items():
+        if accepted.get(touchpoint, model) != model:
+            scores = json.loads(record)
+            carried[touchpoint, model] = {"means": scores["means"], "sds": scores["sds"]}
+    return carried
 
 
 def _make_rows(person: Person, scores: Scores, digest: str, computed_ms: int) -> list[dict[str, object]]:

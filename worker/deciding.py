@@ -31,7 +31,18 @@ class Deciding:
     Nothing leaves it but counted reasons: the page itself always gets through.
     """
 
-    __slots__ = ("_count", "_forget", "_has_waited", "_is_done", "_keys", "_request", "at_ms", "profile_key", "view")
+    __slots__ = (
+        "_asked",
+        "_count",
+        "_has_waited",
+        "_is_done",
+        "_keys",
+        "_request",
+        "_snapshot",
+        "at_ms",
+        "profile_key",
+        "view",
+    )
 
     def __init__(self, at_ms: int, keys: Keys | None, count: Count) -> None:
         self.at_ms = at_ms
@@ -40,7 +51,8 @@ class Deciding:
         self._keys = keys
         self._count = count
         self._request: PageRequest | None = None
-        self._forget: str | None = None
+        self._asked: AskedPage | None = None
+        self._snapshot: Snapshot | None = None
         self._is_done = False
         self._has_waited = False
 
@@ -53,6 +65,7 @@ class Deciding:
     ) -> None:
         """Decide the page, or find out what profile to wait for; not where nobody may be told apart, nothing is known,
         or the site is switched off (`off` are the touchpoints that are)."""
+        self._asked, self._snapshot = asked, snapshot
         try:
             if snapshot is None:
                 self._count("no_snapshot")
@@ -61,8 +74,6 @@ class Deciding:
                     self._count("switched_off")
                 else:
                     self._read(asked, snapshot, self._keys, random_bytes, off)
-            if self.view is None and self._request is None:
-                self._forget = _forget(asked, snapshot)
         except Exception as error:  # noqa: BLE001 - the page itself always gets through
             self._count("decision_failed", repr(error))
 
@@ -77,8 +88,7 @@ class Deciding:
     def answer(self, described: str) -> PageAnswer | None:
         """What is to be done with the page that has come, described by status, content type and content encoding, a
         line each; None where it is to wait for its profile, which is said once only."""
-        status, content_type, content_encoding = described.split("\n")
-        if not is_rewritable(int(status), content_type, content_encoding):
+        if not _is_page(described):
             return AS_IT_IS
         if self._request is not None and not self._is_done:
             if not self._has_waited:
@@ -88,7 +98,7 @@ class Deciding:
             self._decide(self._request, None)
         view, keys = self.view, self._keys
         if view is None or keys is None:
-            return [self._forget or ""]
+            return [_forget(self._asked, self._snapshot) or ""] if self._asked is not None else [""]
         cookie, problem = write_visitor(view.visitor, keys)
         if problem is not None:
             self._count(problem)
@@ -134,6 +144,16 @@ class Deciding:
                 self._count(failure)
         except Exception as error:  # noqa: BLE001 - named, counted, and the page goes on as it is
             self._count("decision_failed", repr(error))
+
+
+def answer_undecided(described: str) -> PageAnswer:
+    """What is to be done with what has come where nothing was decided: a page passes under the cache rule."""
+    return [""] if _is_page(described) else AS_IT_IS
+
+
+def _is_page(described: str) -> bool:
+    status, content_type, content_encoding = described.split("\n")
+    return is_rewritable(int(status), content_type, content_encoding)
 
 
 def _forget(asked: AskedPage, snapshot: Snapshot | None) -> str | None:

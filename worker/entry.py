@@ -25,7 +25,8 @@ from worker import admission, client, intake
 from worker.answers import Answer, Refusal
 from worker.asked import AskedPage, header_names
 from worker.cookies import without_ours
-from worker.deciding import Deciding, PageAnswer
+from worker.deciding import Deciding, answer_undecided
+from worker.pages import Pages
 from worker.receipts import Receipts
 from worker.settings import Settings, read_settings
 from worker.snapshots import SnapshotStore
@@ -37,20 +38,14 @@ if TYPE_CHECKING:
     from worker.page_view import PageView
 
 EXPOSURE_MS: Final = 20_000
-MOST_AWAITED: Final = 2_000
-MOST_AWAITED_MS: Final = 120_000
-# What is done with a page that nothing was decided for: it passes under the cache rule.
-UNDECIDED: Final[PageAnswer] = [""]
 STALE_SNAPSHOT_MS: Final = 2 * 86_400_000
 
 # What the isolate keeps between requests. No request awaits here what belongs to another.
 _settings: Settings | None = None
 _store: SnapshotStore | None = None
-# The pages that have been asked for and have not come, by number. A client may leave before, and then nobody ever says
-# so: only so many are kept.
-_awaited: dict[int, Deciding] = {}
-# The page views that are being streamed.
-_open_pages: dict[int, PageView] = {}
+# The pages that have been asked for and have not come, and the page views that are being streamed.
+_awaited: Pages[Deciding] = Pages(most=2_000, most_ms=120_000)
+_open_pages: Pages[PageView] = Pages(most=2_000, most_ms=3_600_000)
 _page_numbers = 0
 _receipts: Receipts | None = None
 _module: Any = None
@@ -70,29 +65,29 @@ def _finish_page(number: int, described: str) -> Any:
     deciding = _awaited.get(number)
     if deciding is None:
         _count("page_forgotten")
-        return to_js(UNDECIDED)
+        return to_js(answer_undecided(described))
     try:
         answer = deciding.answer(described)
     except Exception as error:  # noqa: BLE001 - the page as it is
         _count("decision_failed", repr(error))
-        answer = UNDECIDED
+        answer = answer_undecided(described)
     if answer is None:
         return None
-    del _awaited[number]
+    _awaited.remove(number)
     if len(answer) > 1 and deciding.view is not None:
-        _open_pages[number] = deciding.view
+        _open_pages.add(number, deciding.view, deciding.at_ms)
     return to_js(answer)
 
 
 def _end_page(number: int, written: str, cause: str) -> Any:
     """The page has ended, its client has left, or time is up: the messages that tell of the slots that were written
     since the last time, number and text of each in turn, as JavaScript's array; None where there are none."""
-    view = _open_pages[number]
+    view = _open_pages.get(number)
     if cause == "timer":
         _count("exposure_timer")
     else:
-        del _open_pages[number]
-    if cause == "failed":
+        _open_pages.remove(number)
+    if cause == "failed" or view is None:
         return None
     now_ms = view.request.now_ms
     lines = [fit_line(line, now_ms) for line in view.lines([int(slot) for slot in written.split(",") if slot])]
@@ -215,12 +210,12 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
         """Answer a page before it is known what is published: its fetch gives the first read of KV some time."""
         store, module = self.store, _page_module()
         begun = module.startPage(self.bindings, request, without_ours(asked.header("cookie")))
-        with suppress(Exception):  # it is asked for once more, and counted, below
+        with suppress(Exception):  # what is done with the page asks for it once more, and counts
             await begun.promise
         if store.snapshot is None and loading is not None:
             await self._wait_for_first_snapshot(loading)
         if _is_observed(store, asked.path) is False:
-            return _promised(begun)
+            return _promised(module.passThrough(self.bindings, request, begun))
         asked = _describe(request)  # what the snapshot wants to know of a request was not known before
         return self._answer_observed(request, asked, now_ms, begun)
 
@@ -234,9 +229,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
     def _await_page(self, request: Any, cookies: str, deciding: Deciding, begun: Any = None) -> Any:
         global _page_numbers  # noqa: PLW0603 - a plain number, see the top of the file
         _page_numbers += 1
-        while _awaited and _is_given_up(next(iter(_awaited)), deciding.at_ms):
-            del _awaited[next(iter(_awaited))]
-        _awaited[_page_numbers] = deciding
+        _awaited.add(_page_numbers, deciding, deciding.at_ms)
         key, margin_ms = deciding.profile_key or "", self.settings.profile_margin_ms
         return _promised(
             _page_module().answerPage(self.ctx, self.bindings, request, cookies, _page_numbers, key, margin_ms, begun)
@@ -362,7 +355,7 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
 
 
 # The runtime would work out the handler's signature for every request (0.2 ms), so as not to pass what it does not
-# take, and would keep what it found, and with it the last 128 requests. Of what has no signature it asks nothing.
+# take. What has none is passed everything.
 Default.fetch.__signature__ = ()  # type: ignore[attr-defined]  # which functions take
 
 
@@ -370,11 +363,6 @@ def _promised(given: Any) -> Any:
     """JavaScript's promise as an answer, which nobody here waits for: the SDK would await a bare one, and hands on as
     it is what is wrapped like a binding."""
     return _BindingWrapper(given.promise)
-
-
-def _is_given_up(number: int, now_ms: int) -> bool:
-    """Whether a page is not to be expected any more."""
-    return len(_awaited) >= MOST_AWAITED or now_ms - _awaited[number].at_ms > MOST_AWAITED_MS
 
 
 def _page_module() -> Any:

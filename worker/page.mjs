@@ -63,12 +63,31 @@ function describeResponse({ status, headers }) {
  * none), and that may keep the page waiting for so long; `begun` is what startPage gave, where it has been called.
  */
 export function answerPage(ctx, env, request, cookies, number, key, marginMs, begun) {
-  return { promise: writePage(ctx, env, request, cookies, number, key, marginMs, begun?.promise) };
+  const fetchAgain = () => fetchPage(env, request, cookies);
+  const page = writePage(ctx, env, request, begun?.promise ?? fetchAgain(), fetchAgain, number, key, marginMs);
+  return {
+    // The last resort, since Python is done by now: the page without us.
+    promise: page.catch((error) => {
+      python.failed("request_failed", String(error));
+      return fetchAgain().then(withoutUs).catch(unreachable);
+    }),
+  };
 }
 
-/** Answer with what is none of Usher's pages, as it is. */
-export function passThrough(env, request) {
-  return { promise: fetchUpstream(env, request).catch(unreachable) };
+/** Answer with what is none of Usher's pages, as it is; `begun` is what startPage gave, where it has been called. */
+export function passThrough(env, request, begun) {
+  const isRepeatable = request.method === "GET" || request.method === "HEAD";
+  const fetchAgain = () => fetchUpstream(env, request);
+  return { promise: insist(begun?.promise ?? fetchAgain(), isRepeatable ? fetchAgain : null) };
+}
+
+/** The response of a fetch; where that fails, of one more (unless its body is gone), and in the end a plain 502. */
+function insist(fetching, fetchAgain) {
+  if (fetchAgain === null) return fetching.catch(unreachable);
+  return fetching.catch((error) => {
+    python.failed("request_failed", String(error));
+    return fetchAgain().catch(unreachable);
+  });
 }
 
 /** Start the fetch of a page. */
@@ -76,13 +95,14 @@ export function startPage(env, request, cookies) {
   return { promise: fetchPage(env, request, cookies) };
 }
 
-async function writePage(ctx, env, request, cookies, number, key, marginMs, begun) {
-  const fetching = begun ?? fetchPage(env, request, cookies);
+function withoutUs(response) {
+  const isPage = response.status === 200 && /^text\/html\b/i.test(response.headers.get("content-type") ?? "");
+  return isPage ? withHeaders(response, "") : response;
+}
+
+async function writePage(ctx, env, request, fetching, fetchAgain, number, key, marginMs) {
   const reading = key && readProfile(env, key, number);
-  const response = await fetching.catch((error) => {
-    python.failed("request_failed", String(error));
-    return fetchPage(env, request, cookies).catch(unreachable);
-  });
+  const response = await insist(fetching, fetchAgain);
   const described = describeResponse(response);
   let told = python.finish(number, described);
   if (told === undefined) {
@@ -97,7 +117,7 @@ async function writePage(ctx, env, request, cookies, number, key, marginMs, begu
   } catch (error) {
     python.failed("rewriter_failed", String(error));
     python.ended(number, "", "failed");
-    return withHeaders(response, "");
+    return withHeaders(response.bodyUsed ? await fetchAgain() : response, "");
   }
 }
 
@@ -128,12 +148,14 @@ function unreachable(error) {
   return new Response("The site cannot be reached. Please try again later.\n", { status: 502, headers });
 }
 
-/** Read a profile and tell Python what KV answers; the promise says that it was told. */
-function readProfile(env, key, number) {
-  return env.SCORES.get(key).then(
-    (text) => python.took(number, text, ""),
-    (error) => python.took(number, null, String(error) || "failed"),
-  );
+/** Read a profile and tell Python what KV answers; the promise says that it was told. Nothing leaves it. */
+async function readProfile(env, key, number) {
+  try {
+    const text = await env.SCORES.get(key);
+    python.took(number, text, "");
+  } catch (error) {
+    python.took(number, null, String(error) || "failed");
+  }
 }
 
 /** Wait for a promise, but not longer than that. */

@@ -130,7 +130,7 @@ def write_visitor(visitor: Visitor, keys: Keys) -> tuple[str, str | None]:
     head = f"{VERSION}!{visitor.id}!{visitor.unit}!{write_session(visitor.session)}!"
     tail = f"!{_REPORTED}{'~'.join(visitor.reported)}" if visitor.reported else ""
     room = MAX_COOKIE - _AROUND - len(next(iter(keys))) - len(head) - len(tail)
-    decisions, lost = visitor.packed, 0
+    decisions, lost = visitor.packed if visitor.frozen else "", 0
     if visitor.frozen and not (decisions and len(decisions) <= room):
         decisions, lost = pack_decisions(visitor.frozen, visitor.session_ms, room)
     return f"{COOKIE}={sign(keys, PURPOSE, head + decisions + tail)}{ATTRIBUTES}", "cookie_full" if lost else None

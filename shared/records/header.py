@@ -14,13 +14,19 @@ from shared.events.plan import Plan, read_plan
 from shared.features import Feature
 from shared.parse import Reader
 from shared.posterior import LARGEST
-from shared.records.parts import MOST_FEATURES, compile_checked, compile_features, read_texts, refuse_sensitive
+from shared.records.parts import (
+    LATEST_MS,
+    MOST_FEATURES,
+    compile_checked,
+    compile_features,
+    read_texts,
+    refuse_sensitive,
+)
 from shared.session import Intent
 
 FORMAT: Final = 2
 # What a header may be called (RFC 9110, section 5.6.2).
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
-_LATEST_MS: Final = 1 << 53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,7 +99,7 @@ def read_header(data: object) -> tuple[Header, int]:
     header = Header(
         version=reader.text("version", longest=200),
         site=reader.text("site", longest=200),
-        created_ms=reader.whole("created_ms", low=0, high=_LATEST_MS),
+        created_ms=reader.whole("created_ms", low=0, high=LATEST_MS),
         holdout_share=reader.number("holdout_share", low=0.0, high=1.0),
         honour_gpc=reader.flag("honour_gpc", default=True),
         consent=_read_consent(reader),

@@ -11,6 +11,7 @@ from shared.parse import Reader
 from shared.sensitive import REFUSED, find_sensitive
 
 MOST_FEATURES: Final = 50
+LATEST_MS: Final = 1 << 53
 
 
 def compile_features(names: tuple[str, ...], place: str) -> tuple[Feature, ...]:

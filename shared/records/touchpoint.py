@@ -8,7 +8,7 @@ from typing import Final
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader
 from shared.posterior import LARGEST, LEVELS, Posterior, Shift, read_posterior
-from shared.records.parts import MOST_FEATURES, compile_features, read_one_of, read_texts, read_whole
+from shared.records.parts import LATEST_MS, MOST_FEATURES, compile_features, read_one_of, read_texts, read_whole
 from shared.records.variants import Variant, read_variants
 
 EPOCHS: Final = ("session", "day", "week", "snapshot", "forever")
@@ -16,7 +16,6 @@ HOUR_MS: Final = 3_600_000
 INDIVIDUAL_TTL_MS: Final = 48 * HOUR_MS
 CLUSTER_TTL_MS: Final = 30 * 24 * HOUR_MS
 MOST_SLOTS: Final = 100
-_LATEST_MS: Final = 1 << 53
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -97,8 +96,8 @@ def read_touchpoint(name: str, data: object) -> Touchpoint:
         goal=reader.text("goal", longest=200),
         finest=LEVELS.index(read_one_of(reader, "finest", LEVELS, default="segment")),
         models=read_texts(reader, "models"),
-        individual_ttl_ms=read_whole(reader, "individual_ttl_ms", low=0, high=_LATEST_MS, default=INDIVIDUAL_TTL_MS),
-        cluster_ttl_ms=read_whole(reader, "cluster_ttl_ms", low=0, high=_LATEST_MS, default=CLUSTER_TTL_MS),
+        individual_ttl_ms=read_whole(reader, "individual_ttl_ms", low=0, high=LATEST_MS, default=INDIVIDUAL_TTL_MS),
+        cluster_ttl_ms=read_whole(reader, "cluster_ttl_ms", low=0, high=LATEST_MS, default=CLUSTER_TTL_MS),
         interest_share=reader.number("interest_share", low=0.0, high=1.0) if "interest_share" in reader.data else 0.0,
         slots=slots,
         interest_slots=_read_positions(reader, slots),

@@ -30,8 +30,15 @@ class Upstream(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
     seen: ClassVar[list[dict[str, str]]] = []
     paths: ClassVar[list[str]] = []
+    # So many requests are answered by what is no HTTP.
+    garbled: ClassVar[int] = 0
 
     def do_GET(self) -> None:
+        if Upstream.garbled:
+            Upstream.garbled -= 1
+            self.wfile.write(b"no such thing\r\n\r\n")
+            self.close_connection = True
+            return
         self.paths.append(self.path)
         self.seen.append({name.lower(): value for name, value in self.headers.items()})
         kind = self.path.partition("?")[2].partition("&")[0]
@@ -169,9 +176,21 @@ def test_a_path_that_looks_like_another_host_stays_with_the_upstream(site: World
 def test_an_upstream_that_is_down_is_a_plain_502(site: World) -> None:
     del site
     with run_edge(variables={"UPSTREAM": "http://127.0.0.1:9"}, options={"assets": False}) as edge:
-        response = httpx.get(edge.url, headers={"accept": "text/html"})
-        assert response.status_code == 502
-        assert "Traceback" not in response.text
+        for number in (1, 2):  # before and after it is known what is published
+            response = httpx.get(f"{edge.url}/", headers={"accept": "text/html"})
+            assert (response.status_code, response.headers["cache-control"]) == (502, "no-store")
+            assert response.text == "The site cannot be reached. Please try again later.\n"
+            eventually(lambda: edge.counted("upstream_failed") >= number or None, "the failure counted")  # noqa: B023
+
+
+@pytest.mark.parametrize("path", ["/?plain", "/nobody-looks-here?plain"])
+def test_an_upstream_that_fails_once_is_asked_again(site: World, path: str) -> None:
+    site.browser().get("/?plain")
+    before = site.edge.counted("request_failed")
+    Upstream.garbled = 1
+    response = site.browser().get(path)
+    assert (response.status_code, Upstream.garbled) == (200, 0)
+    eventually(lambda: site.edge.counted("request_failed") > before or None, "the failure counted")
 
 
 @pytest.mark.parametrize(
@@ -192,8 +211,12 @@ def test_what_is_not_a_200_of_html_passes_as_it_is(site: World, kind: str, statu
 
 
 def test_the_upstream_is_asked_for_the_whole_page_and_never_sees_our_cookie(site: World) -> None:
-    browser = site.browser(if_none_match='"v1"', range="bytes=0-10", if_modified_since="Sun, 22 Nov 2026 00:00:00 GMT")
+    moment = "Sun, 22 Nov 2026 00:00:00 GMT"
+    conditions = {"if_match": '"v0"', "if_unmodified_since": moment, "if_range": '"v1"'}
+    browser = site.browser(if_none_match='"v1"', range="bytes=0-10", if_modified_since=moment, **conditions)
     browser.get("/?plain")
+    unconditional = {"if-none-match", "if-modified-since", "if-match", "if-unmodified-since", "range", "if-range"}
+    assert not unconditional & set(Upstream.seen[-1])
     assert browser.cookie.startswith("__Host-usher=")
     httpx.get(
         f"{site.edge.url}/?plain",

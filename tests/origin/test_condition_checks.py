@@ -6,7 +6,14 @@ from pathlib import Path
 
 import pytest
 
-from origin.condition_checks import KNOWN, find_laborious, find_sensitive, find_unmatched
+from origin.condition_checks import (
+    KNOWN,
+    MOST_SEGMENT_TESTS,
+    MOST_VARIANT_TESTS,
+    find_laborious,
+    find_sensitive,
+    find_unmatched,
+)
 from origin.config import load_config
 from origin.errors import ConfigError
 from shared.conditions import compile_condition
@@ -164,16 +171,36 @@ def test_conditions_that_the_edge_would_compile_for_too_long_are_refused_with_th
     )
 
 
-@pytest.mark.parametrize("table", ["segments", "touchpoints"])
-def test_a_site_is_told_where_its_conditions_are_too_many(tmp_path: Path, table: str) -> None:
+@pytest.mark.parametrize(
+    ("condition", "tests"),
+    [
+        ({"a": 1, "b.c": {"$gt": 1, "$lt": 2}}, 3),
+        ({"$or": [{"a": 1}, {"b": 2}], "$not": {"c": {"$exists": True}}}, 3),
+        ({"a": {"$in": ["x"] * 50}}, 5),
+        ({"a": {"$in": ["x"]}}, 1),
+        ({"a": {"$all": ["x"] * 50}}, 50),
+        ({"a": {"$all": [{"$gt": 1, "$lt": 3}]}}, 2),
+        ({"a": {"$elemMatch": {"b": {"$gt": 1}, "c": 2}}}, 2),
+        ({"a": {"$regex": "^/blog/"}}, 2),
+        ({"a": {"$regexi": "a" * 400}}, 100),
+    ],
+)
+def test_a_condition_counts_by_what_it_takes_to_compile(condition: Condition, tests: int) -> None:
+    assert not list(find_laborious(("t",), "its variants", [condition], tests))
+    [problem] = find_laborious(("t",), "its variants", [condition], tests - 1)
+    assert f"hold {tests} tests in 1 different" in problem.text
+
+
+@pytest.mark.parametrize(("table", "most"), [("segments", MOST_SEGMENT_TESTS), ("touchpoints", MOST_VARIANT_TESTS)])
+def test_a_site_is_told_where_its_conditions_are_too_many(tmp_path: Path, table: str, most: int) -> None:
     text = USHER_TOML
     if table == "segments":
-        more = "\n".join(f'[segments.s{i}]\ncondition = {{ device = "{i}" }}\n' for i in range(301))
+        more = "\n".join(f'[segments.s{i}]\ncondition = {{ device = "{i}" }}\n' for i in range(most + 1))
         place, what = "segments", "the segments"
     else:
         variant = '[[touchpoints.wide.variants]]\nname = "v{0}"\nhtml = "x"\ncondition = {{ device = "{0}" }}\n'
         more = '[touchpoints.wide]\npages = ["/"]\ngoal = "hero_click"\ndefault = "d"\n'
-        more += '[[touchpoints.wide.variants]]\nname = "d"\n' + "\n".join(variant.format(i) for i in range(301))
+        more += '[[touchpoints.wide.variants]]\nname = "d"\n' + "\n".join(variant.format(i) for i in range(most + 1))
         place, what = "touchpoints.wide.variants", "its variants"
     with pytest.raises(ConfigError) as caught:
         load_config(write_config(tmp_path, f"{text}\n{more}"))

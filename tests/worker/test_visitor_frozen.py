@@ -25,7 +25,7 @@ from tests.asking import (
 )
 from worker.cookies import COOKIE
 from worker.kept import drop_ended
-from worker.visitor import MAX_COOKIE, PURPOSE, Visitor, read_visitor, remember, write_visitor
+from worker.visitor import MAX_COOKIE, PURPOSE, Visitor, continue_visit, read_visitor, remember, write_visitor
 
 KEYS = read_keys("k2:0123456789abcdef,k1:fedcba9876543210")
 VISITOR = Visitor("v" * 22, "u" * 22, Session(started_ms=5, seen_ms=6))
@@ -292,3 +292,45 @@ def test_a_part_of_another_version_is_passed_over(part: str) -> None:
     assert problem is None
     expected = frozen("pick", propensities=(0.5,))
     assert visitor == Visitor("v", "u", VISITOR.session, (expected,))
+
+
+def unpacked(visitor: Visitor) -> Visitor:
+    return replace(visitor, packed="")
+
+
+@pytest.mark.parametrize("count", [0, 1, 3, 20, 45])
+def test_decisions_that_have_not_changed_are_written_as_they_stood_in_the_cookie(count: int) -> None:
+    decisions = [frozen(f"row-{i}", snapshot=f"v{i % 3}", earlier=("",) * (i % 2)) for i in range(count)]
+    slate = frozen("slate", variants=("a", "b"), propensities=(0.5, 0.25), is_slate=True)
+    read = kept(replace(VISITOR, frozen=(*decisions, slate) if count else ()))
+    assert bool(read.packed) is bool(count)
+    for visitor in (read, replace(read, reported=("a", "b")), continue_visit(read, [], Viewed(7, "pv-1"), bytes)):
+        assert visitor.packed == read.packed
+        assert write_visitor(visitor, KEYS) == write_visitor(unpacked(visitor), KEYS)
+
+
+def test_decisions_are_packed_anew_where_one_has_changed_or_the_visit_has_ended() -> None:
+    read = kept(replace(VISITOR, frozen=(frozen("pick"), frozen(epoch="forever"))))
+    later = continue_visit(read, [], Viewed(86_400_000, "pv-1"), bytes)
+    assert (later.packed, [each.epoch for each in later.frozen]) == ("", ["forever"])
+    again = remember(read, [ask(SITE)])
+    assert again.frozen != read.frozen and again.packed == ""
+    assert remember(read, [preview("pick", 0, situation_of(publish({"touchpoint:pick": place("a")})))]) is read
+    without = replace(read, frozen=())
+    assert write_visitor(without, KEYS) == write_visitor(unpacked(without), KEYS)
+
+
+def test_a_part_that_could_not_be_read_is_not_written_again() -> None:
+    text = write_visitor(replace(VISITOR, frozen=(frozen("pick"),)), KEYS)[0].partition(";")[0].partition("=")[2]
+    inside = text.split(".", 1)[1].rpartition(".")[0]
+    read, problem = read_visitor(f"{COOKIE}={sign(KEYS, PURPOSE, inside + '!hero*s**a*x*s**0')}", KEYS)
+    assert read is not None and problem is None
+    assert ([each.touchpoint for each in read.frozen], read.packed) == (["pick"], "")
+
+
+def test_decisions_are_packed_anew_where_the_room_has_shrunk() -> None:
+    names = [f"category-page-recommendation-row-{i}" for i in range(30)]
+    full = kept(replace(VISITOR, frozen=tuple(frozen(name) for name in names)))
+    grown = replace(full, session=largest_session(full.session_ms))
+    assert write_visitor(grown, KEYS) == write_visitor(unpacked(grown), KEYS)
+    assert len(write_visitor(grown, KEYS)[0]) <= MAX_COOKIE

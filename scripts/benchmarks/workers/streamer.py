@@ -20,6 +20,7 @@ _module: Any = None
 _settings: dict[str, Any] = {}
 _slots: dict[str, list[str]] = {}
 _paths: dict[int, str] = {}
+_awaited: set[int] = set()
 _pages = 0
 
 
@@ -34,11 +35,15 @@ def _read_settings(text: str) -> None:
     _settings.update(settings)
 
 
-def _take_profile(_number: int, _text: object, _problem: str) -> None:
-    """The profile is read, and not looked at."""
+def _take_profile(number: int, _text: object, _problem: str) -> None:
+    """The profile is there, and not looked at."""
+    _awaited.discard(number)
 
 
 def _finish_page(number: int, _: str) -> Any:
+    if number in _awaited:
+        _awaited.discard(number)
+        return None
     return to_js([_settings["cookie"], SCRIPT, *_slots[_paths.pop(number)]])
 
 
@@ -76,5 +81,9 @@ class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside 
             _read_settings(await env.SCORES.get("floor"))
         _pages += 1
         _paths[_pages] = "/" + request.url.split("/", 3)[3]
-        key = "".join(_settings["reads"])
+        reads = _settings["reads"]
+        assert len(reads) <= 1, "page.mjs reads one key"
+        key = reads[0] if reads else ""
+        if key:
+            _awaited.add(_pages)
         return _BindingWrapper(_module.answerPage(self.ctx, env, request, "", _pages, key, 1_000).promise)
