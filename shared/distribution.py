@@ -1,7 +1,7 @@
 """The distribution a touchpoint is drawn from: level, posterior, session shift, Thompson probabilities, constraints.
 
 What comes from published posteriors depends on few things (cell, eligible variants, primary interest, feature values),
-so it is kept with the snapshot; individual posteriors are integrated anew.
+so it is kept with the snapshot; those of one person are not.
 """
 
 from __future__ import annotations

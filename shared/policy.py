@@ -69,7 +69,7 @@ def thompson_probabilities(means: Sequence[float], sds: Sequence[float]) -> list
 
 
 def live_probabilities(means: Sequence[float], sds: Sequence[float]) -> list[float]:
-    """Return the same within 1e-4, in a twentieth of the time: for posteriors that are integrated while a page waits.
+    """Return the same within 1e-4, in a twentieth of the time: for posteriors of one person, or of one page.
 
     What was used is what is logged, so a propensity is exact with either function. Raises like the other one.
     """
