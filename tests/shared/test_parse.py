@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Callable
 
@@ -176,3 +177,12 @@ def test_half_of_a_surrogate_pair_is_no_character() -> None:
     with pytest.raises(InvalidValue, match="holds half of a surrogate pair"):
         read({"x": "a\ud800b"}).text("x")
     assert read({"x": "\U0001f600"}).text("x") == "\U0001f600"
+
+
+@pytest.mark.parametrize("text", ["\\", '\\"', '"]', "]\\", '\\\\"[{', "a\nb\t]", "\u2028[", ""])
+def test_brackets_within_strings_are_not_measured_whatever_is_escaped_beside_them(text: str) -> None:
+    wide = [{"a": text, "b": ["]"]}] * 60
+    assert load_json(json.dumps(wide)) == wide
+    deep = json.dumps([text, 1]).replace("1", "[" * 150 + "]" * 150)
+    with pytest.raises(ValueError, match="nested deeper than 100 levels"):
+        load_json(deep)
