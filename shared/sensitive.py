@@ -52,22 +52,6 @@ def is_sensitive(name: str) -> bool:
 
 def find_sensitive(data: object) -> str | None:
     """The first name or text within parsed JSON that is on the list, or None."""
-    # Nearly always there is none. In whatever order, a loop finds that in a third of the time.
-    left: list[object] = [data]
-    while left:
-        part = left.pop()
-        if isinstance(part, str):
-            if is_sensitive(part):
-                return _find_first(data)
-        elif isinstance(part, dict):
-            left += part
-            left += part.values()
-        elif isinstance(part, list | tuple | Mapping):
-            left += part.items() if isinstance(part, Mapping) else part
-    return None
-
-
-def _find_first(data: object) -> str | None:
     if isinstance(data, str):
         return data if is_sensitive(data) else None
     if isinstance(data, Mapping):
@@ -77,7 +61,7 @@ def _find_first(data: object) -> str | None:
     else:
         return None
     for part in parts:
-        found = _find_first(part)
+        found = find_sensitive(part)
         if found is not None:
             return found
     return None

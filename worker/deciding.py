@@ -35,7 +35,6 @@ class Deciding:
         "_asked",
         "_count",
         "_has_waited",
-        "_is_done",
         "_keys",
         "_request",
         "_snapshot",
@@ -50,10 +49,9 @@ class Deciding:
         self.profile_key: str | None = None
         self._keys = keys
         self._count = count
-        self._request: PageRequest | None = None
+        self._request: PageRequest | None = None  # until it is decided
         self._asked: AskedPage | None = None
         self._snapshot: Snapshot | None = None
-        self._is_done = False
         self._has_waited = False
 
     def start(
@@ -79,7 +77,7 @@ class Deciding:
 
     def take_profile(self, text: object, problem: str) -> None:
         """KV has answered, or failed with a problem: decide, unless the page could not wait for it."""
-        if self._is_done or self._request is None:
+        if self._request is None:
             return
         if problem:
             self._count("kv_failed", problem)
@@ -90,7 +88,7 @@ class Deciding:
         line each; None where it is to wait for its profile, which is said once only."""
         if not _is_page(described):
             return AS_IT_IS
-        if self._request is not None and not self._is_done:
+        if self._request is not None:
             if not self._has_waited:
                 self._has_waited = True
                 return None
@@ -132,7 +130,7 @@ class Deciding:
 
     def _decide(self, request: PageRequest, profile: str | None) -> None:
         """Decide all touchpoints of the page with the profile's text, or without one."""
-        self._is_done = True
+        self._request = None
         try:
             known, problem = read_profile(profile)
             if problem is not None:

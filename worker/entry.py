@@ -141,7 +141,11 @@ def _count(reason: str, detail: str = "") -> None:
 
 # One proxy each for the life of the isolate: made for a request, it would have to be destroyed on every path.
 _count_proxy = create_proxy(_count)
-_told = tuple(create_proxy(each) for each in (_take_profile, _finish_page, _end_page, _count, _pack, _settle))
+_told = (
+    *map(create_proxy, (_take_profile, _finish_page, _end_page)),
+    _count_proxy,
+    *map(create_proxy, (_pack, _settle)),
+)
 
 
 class Default(WorkerEntrypoint):  # type: ignore[misc]  # the SDK exists inside workerd only

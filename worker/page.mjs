@@ -65,13 +65,8 @@ function describeResponse({ status, headers }) {
 export function answerPage(ctx, env, request, cookies, number, key, marginMs, begun) {
   const fetchAgain = () => fetchPage(env, request, cookies);
   const page = writePage(ctx, env, request, begun?.promise ?? fetchAgain(), fetchAgain, number, key, marginMs);
-  return {
-    // The last resort, since Python is done by now: the page without us.
-    promise: page.catch((error) => {
-      python.failed("request_failed", String(error));
-      return fetchAgain().then(withoutUs).catch(unreachable);
-    }),
-  };
+  // The last resort, since Python is done by now: the page without us.
+  return { promise: insist(page, () => fetchAgain().then(withoutUs)) };
 }
 
 /** Answer with what is none of Usher's pages, as it is; `begun` is what startPage gave, where it has been called. */
@@ -81,10 +76,10 @@ export function passThrough(env, request, begun) {
   return { promise: insist(begun?.promise ?? fetchAgain(), isRepeatable ? fetchAgain : null) };
 }
 
-/** The response of a fetch; where that fails, of one more (unless its body is gone), and in the end a plain 502. */
-function insist(fetching, fetchAgain) {
-  if (fetchAgain === null) return fetching.catch(unreachable);
-  return fetching.catch((error) => {
+/** A response; where it fails, what is fetched again (unless its body is gone: null), and in the end a plain 502. */
+function insist(responding, fetchAgain) {
+  if (fetchAgain === null) return responding.catch(unreachable);
+  return responding.catch((error) => {
     python.failed("request_failed", String(error));
     return fetchAgain().catch(unreachable);
   });

@@ -39,8 +39,7 @@ def read_variants(parent: Reader) -> tuple[Variant, ...]:
     conditions: list[Condition | None] = [None] * len(items)
     for i, condition in enumerate(columns.conditions):
         if condition is not None:
-            found = compiled.get(repr(condition))
-            conditions[i] = found or _compile_once(condition, f"{parent.path}.variants[{i}]", compiled)
+            conditions[i] = _compile_once(parent, i, condition, compiled)
     return tuple(
         map(
             Variant, columns.names, columns.htmls, columns.floors, columns.caps, columns.interests, conditions,
@@ -116,15 +115,16 @@ def _read_variant(parent: Reader, data: object, index: int, compiled: dict[str, 
         floor=floor,
         cap=cap,
         interests=read_texts(reader, "interests"),
-        condition=_compile_once(condition, reader.path, compiled) if condition is not None else None,
+        condition=_compile_once(parent, index, condition, compiled) if condition is not None else None,
         because=reader.optional_text("because", longest=200) or "",
     )
 
 
-def _compile_once(condition: object, path: str, compiled: dict[str, Condition]) -> Condition:
-    """The compiled condition of the variant at a path; `compiled` are those of the variants before."""
+def _compile_once(parent: Reader, index: int, condition: object, compiled: dict[str, Condition]) -> Condition:
+    """The compiled condition of the variant of that index; `compiled` are those of the variants before."""
     key = repr(condition)
     found = compiled.get(key)
     if found is None:
-        found = compiled[key] = compile_checked(Reader({"condition": condition}, path, InvalidSnapshot), "condition")
+        reader = Reader({"condition": condition}, f"{parent.path}.variants[{index}]", InvalidSnapshot)
+        found = compiled[key] = compile_checked(reader, "condition")
     return found
