@@ -29,7 +29,8 @@ def win_race(probabilities: Sequence[float], uniforms: Sequence[float]) -> int:
     `probabilities` are non-negative with at least one positive, `uniforms` in (0, 1) and independent, one a variant.
     Raises ValueError where no probability is positive or the lengths differ.
     """
-    _check_lengths(probabilities, uniforms)
+    if len(probabilities) != len(uniforms):
+        raise _differ(probabilities, uniforms)
     # The two that are fastest by the bound. One loop without lists: nearly all decisions end after it.
     leader, fastest, second = 0, 0.0, 0.0
     for i, u in enumerate(uniforms):
@@ -52,7 +53,8 @@ def order_race(probabilities: Sequence[float], uniforms: Sequence[float], count:
     The arguments are those of `win_race`, which returns the first of them; a variant of probability 0 never finishes.
     Raises ValueError where the lengths differ.
     """
-    _check_lengths(probabilities, uniforms)
+    if len(probabilities) != len(uniforms):
+        raise _differ(probabilities, uniforms)
     speeds = [probability * (1.0 + u) / (1.0 - u) for probability, u in zip(probabilities, uniforms, strict=True)]
     leaders = sorted(range(len(speeds)), key=speeds.__getitem__, reverse=True)[:count]
     slowest = min([_certain_speed(probabilities[i], uniforms[i]) for i in leaders], default=0.0)
@@ -69,6 +71,5 @@ def _certain_speed(probability: float, u: float) -> float:
     return 2.0 * sqrt(u) * probability / (1.0 - u) * _SLACK
 
 
-def _check_lengths(probabilities: Sequence[float], uniforms: Sequence[float]) -> None:
-    if len(probabilities) != len(uniforms):
-        raise ValueError(f"got {len(probabilities)} probabilities and {len(uniforms)} uniforms")
+def _differ(probabilities: Sequence[float], uniforms: Sequence[float]) -> ValueError:
+    return ValueError(f"got {len(probabilities)} probabilities and {len(uniforms)} uniforms")

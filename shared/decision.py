@@ -197,7 +197,8 @@ def salt_of(situation: Situation, touchpoint: str, epoch: str, excluded: tuple[s
     """What is hashed with a variant's name for its uniform number: site, touchpoint, epoch, unit, and the variants
     that targeting removed, each ended by U+001F."""
     site = situation.snapshot.header.site
-    text = f"{site}\x1f{touchpoint}\x1f{epoch}\x1f{situation.unit}\x1f{'|'.join(excluded)}\x1f"
+    without = "|".join(excluded) if excluded else ""
+    text = f"{site}\x1f{touchpoint}\x1f{epoch}\x1f{situation.unit}\x1f{without}\x1f"
     return text.encode("utf-8", "surrogatepass")
 
 

@@ -14,7 +14,6 @@ from shared.errors import InvalidProfile
 from shared.policy import live_probabilities, thompson_probabilities
 from shared.posterior import Posterior, shift_posterior
 from shared.records import Touchpoint
-from shared.session import read_features
 from shared.situation import Situation
 
 # Stands for all interests that no variant is tagged with; no tag can be it.
@@ -70,7 +69,7 @@ def _distribute(place: Touchpoint, eligible: tuple[int, ...], situation: Situati
         return None
     values: tuple[float, ...] = ()
     if place.shift is not None:
-        values = read_features(place.shift.features, situation.attributes)
+        values = situation.values_of(place.shift)
         if not any(values):
             values = ()
     interest = situation.interest if place.is_tagged else None

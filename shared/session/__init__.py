@@ -27,7 +27,7 @@ that was not visited for longest.
 """
 
 from shared.session.fold import Declared, Event, Left, Viewed, fold, is_over, remembers, start
-from shared.session.intent import Intent, read_features, score_intent
+from shared.session.intent import Intent, score_intent
 from shared.session.state import CATEGORY, REFERRALS, Session
 from shared.session.text import read_session, write_session
 
@@ -42,7 +42,6 @@ __all__ = [
     "Viewed",
     "fold",
     "is_over",
-    "read_features",
     "read_session",
     "remembers",
     "score_intent",

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -32,8 +31,3 @@ def score_intent(intent: Intent | None, attributes: Attributes) -> float:
         total += weight * feature(attributes)
     total = min(max(total, -_STEEPEST), _STEEPEST)
     return 1.0 / (1.0 + exp(-total))
-
-
-def read_features(features: Sequence[Feature], attributes: Attributes) -> tuple[float, ...]:
-    """The values of features, in their order."""
-    return tuple(feature(attributes) for feature in features)

@@ -4,7 +4,7 @@ import math
 
 import pytest
 
-from shared.features import LARGEST, compile_feature, find_attribute
+from shared.features import LARGEST, compile_feature, find_attribute, read_features
 
 ATTRIBUTES: dict[str, object] = {
     "device": "mobile",
@@ -75,3 +75,9 @@ def test_a_number_counts_as_it_is_and_all_else_as_zero(name: str, value: float) 
 )
 def test_an_indicator_is_one_where_the_attribute_is_or_holds_the_text(name: str, value: float) -> None:
     assert compile_feature(name)(ATTRIBUTES) == value
+
+
+def test_features_are_read_in_their_order() -> None:
+    features = [compile_feature(name) for name in ("b", "a", "c=x")]
+    assert read_features(features, {"a": 1, "b": 2, "c": "x"}) == (2.0, 1.0, 1.0)
+    assert read_features([], {}) == ()

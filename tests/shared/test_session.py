@@ -7,7 +7,7 @@ import math
 import pytest
 
 from shared.features import compile_feature
-from shared.session import REFERRALS, Intent, Session, read_features, score_intent
+from shared.session import REFERRALS, Intent, Session, score_intent
 
 
 def intent(bias: float, **weights: float) -> Intent:
@@ -111,12 +111,6 @@ def test_the_intent_is_a_logistic_of_a_sum(attributes: dict[str, object], log_od
 @pytest.mark.parametrize(("weight", "score"), [(1e6, 1.0), (-1e6, 0.0)])
 def test_an_extreme_intent_is_all_or_nothing(weight: float, score: float) -> None:
     assert score_intent(intent(0.0, views=weight), {"views": 1e9}) == pytest.approx(score, abs=1e-17)
-
-
-def test_features_are_read_in_their_order() -> None:
-    features = [compile_feature(name) for name in ("b", "a", "c=x")]
-    assert read_features(features, {"a": 1, "b": 2, "c": "x"}) == (2.0, 1.0, 1.0)
-    assert read_features([], {}) == ()
 
 
 def test_the_sources_of_a_session_are_the_documented_ones() -> None:

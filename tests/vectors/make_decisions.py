@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 import random
+import re
 
 import numpy as np
 
@@ -112,7 +113,7 @@ def site() -> str:
 
 def profile_text(number: int, unit: str) -> str | None:
     """Every other visitor has a profile; some are stale, some lack scores, some are of a cluster, some are of persons
-    with several devices."""
+    with several devices, and some are older ones without probabilities."""
     if number % 2:
         return None
     ages = [0, DAY_MS, 3 * DAY_MS, 40 * DAY_MS]
@@ -123,7 +124,8 @@ def profile_text(number: int, unit: str) -> str | None:
     }  # fmt: skip
     means, sds = SCORES[f"p{number // 4 % 2}"]
     model = ["m1", "m2", "m9"][number // 6 % 3]
-    return write_profile(header, {("hero", model): {"means": means, "sds": sds}})
+    text = write_profile(header, {("hero", model): {"means": means, "sds": sds}})
+    return re.sub(r',"probabilities":\[[^]]*\]', "", text) if number % 3 == 0 else text
 
 
 def has_several_devices(number: int) -> bool:
