@@ -2,8 +2,9 @@
 
 Its text form is one JSON document a line, so that a request parses only what it needs: the first line is the header,
 each further line a key, a tab, and the record of one touchpoint (`touchpoint:hero`) or one cell of posteriors
-(`cell:hero:segment:vip`); the last may say what it was trained on (`trained`), which no decision reads. Records are
-parsed when first asked for, and then kept.
+(`cell:hero:segment:vip`); the last may say what it was trained on (`trained`), which no decision reads. Behind a
+touchpoint's record, each after a tab, stands the HTML of its variants. Records are parsed when first asked for, and
+then kept; so is HTML.
 """
 
 from __future__ import annotations
@@ -73,7 +74,8 @@ class Snapshot:
 
     __slots__ = ("_cells", "_kept", "_lines", "_paths", "_touchpoints", "header", "version")
 
-    def __init__(self, header: Header, lines: Mapping[str, str]) -> None:
+    def __init__(self, header: Header, lines: dict[str, str]) -> None:
+        """Take the lines as its own, by their keys."""
         self.header = header
         self.version = header.version
         self._lines = lines
@@ -109,8 +111,9 @@ class Snapshot:
         found = self._touchpoints.get(name)
         if found is None:
             key = f"touchpoint:{name}"
-            found = read_touchpoint(name, _load(self._lines[key], key))
-            self._touchpoints[name] = found
+            record, *htmls = self._lines[key].split("\t")
+            found = self._touchpoints[name] = read_touchpoint(name, _load(record, key), htmls)
+            del self._lines[key]  # it may be long
         return found
 
     @property
@@ -179,14 +182,14 @@ def write_snapshot(
     trained: Mapping[str, object] | None = None,
 ) -> str:
     """Return the text form of a header and its records (`touchpoint:…` and `cell:…`), checked by reading it back, and
-    of what they were trained on.
+    of what they were trained on. Variants come with their `html`, which the text form sets apart.
 
     Raises InvalidSnapshot where a reader would.
     """
     try:
         noted = {} if trained is None else {TRAINED_KEY: trained}
         lines = [_dump({"format": FORMAT, **header, "records": len(records) + len(noted)})]
-        lines.extend(f"{key}\t{_dump(record)}" for key, record in {**records, **noted}.items())
+        lines.extend(f"{key}\t{_write_record(key, record)}" for key, record in {**records, **noted}.items())
     except ValueError as error:
         raise InvalidSnapshot("", f"cannot be written as JSON: {error}") from error
     text = "\n".join(lines) + "\n"
@@ -197,13 +200,28 @@ def write_snapshot(
         whole = {"touchpoint": 0, "cell": 2}.get(kind) == len(cell)
         if not whole or (cell and cell[0] not in LEVELS[1:]) or f"touchpoint:{touchpoint}" not in records:
             raise InvalidSnapshot(key, "is neither a touchpoint nor a cell of one")
-        snapshot.touchpoint(touchpoint)
+        place = snapshot.touchpoint(touchpoint)
         if cell:
             snapshot.cell(touchpoint, cell[0], cell[1])
+        else:
+            for index in place.everyone:
+                place.markup.html(index)
     return text
 
 
-def _dump(value: Mapping[str, object]) -> str:
+def _write_record(key: str, record: Mapping[str, object]) -> str:
+    """The record as it stands behind its key: of a touchpoint without its variants' HTML, and that behind it. What is
+    no list of variants is left as it is, for the reader to refuse."""
+    variants = record.get("variants")
+    if not key.startswith("touchpoint:") or not isinstance(variants, list):
+        return _dump(record)
+    if not all(isinstance(each, Mapping) for each in variants):
+        return _dump(record)
+    bare = [{name: value for name, value in each.items() if name != "html"} for each in variants]
+    return "\t".join([_dump({**record, "variants": bare}), *[_dump(each.get("html")) for each in variants]])
+
+
+def _dump(value: object) -> str:
     return json.dumps(value, separators=(",", ":"), allow_nan=False)
 
 

@@ -59,8 +59,8 @@ def plan_page(
 def _html_of(place: Touchpoint, decision: Decision) -> str | None:
     """The chosen variant's HTML; a slate's in its order."""
     if not decision.slate:
-        return place.variants[decision.variant_index].html
-    ranked = [place.variants[index].html for name in decision.slate if (index := place.index_of(name)) is not None]
+        return place.markup.html(decision.variant_index)
+    ranked = [place.markup.html(index) for name in decision.slate if (index := place.index_of(name)) is not None]
     return "".join(html for html in ranked if html is not None)
 
 

@@ -147,10 +147,10 @@ def accept_individual_scores(text: str) -> str:
     """The snapshot with all touchpoints at the individual level, which a site graduates to only with data."""
     lines = []
     for line in text.splitlines():
-        key, tab, record = line.partition("\t")
+        key, *parts = line.split("\t")
         if key.startswith("touchpoint:"):
-            record = json.dumps({**json.loads(record), "finest": "individual", "models": ["m1-bench"]})
-        lines.append(key + tab + record)
+            parts[0] = json.dumps({**json.loads(parts[0]), "finest": "individual", "models": ["m1-bench"]})
+        lines.append("\t".join([key, *parts]))
     return "\n".join(lines) + "\n"
 
 

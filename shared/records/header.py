@@ -24,7 +24,9 @@ from shared.records.parts import (
 )
 from shared.session import Intent
 
-FORMAT: Final = 2
+FORMAT: Final = 3
+# What an older origin published: the HTML of variants stood in the records of touchpoints.
+OLDER_FORMAT: Final = 2
 # What a header may be called (RFC 9110, section 5.6.2).
 _TOKEN: Final = re.compile(r"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 
@@ -91,8 +93,9 @@ class Header:
 def read_header(data: object) -> tuple[Header, int]:
     """Return the header and how many records the snapshot should hold. Raises InvalidSnapshot."""
     reader = Reader(data, "header", InvalidSnapshot)
-    if reader.data.get("format") != FORMAT or reader.data.get("format") is True:
-        raise InvalidSnapshot("header.format", f"this version reads format {FORMAT}, got {reader.data.get('format')!r}")
+    if reader.data.get("format") not in (FORMAT, OLDER_FORMAT):
+        read = f"this version reads format {FORMAT}, and {OLDER_FORMAT} before it"
+        raise InvalidSnapshot("header.format", f"{read}; got {reader.data.get('format')!r}")
     pages = Reader(reader.mapping("pages"), "header.pages", InvalidSnapshot)
     interest = reader.optional_text("interest", longest=200) or ""
     refuse_sensitive(interest, reader.place("interest"))

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader
 from shared.posterior import LARGEST, LEVELS, Posterior, Shift, read_posterior
+from shared.records.markup import Markup, read_markup
 from shared.records.parts import LATEST_MS, MOST_FEATURES, compile_features, read_one_of, read_texts, read_whole
 from shared.records.variants import Variant, read_variants
 
@@ -22,19 +24,20 @@ MOST_SLOTS: Final = 100
 class Touchpoint:
     """A place that is personalised.
 
-    Its variants in published order and the index of the default; how long a decision lasts (`epoch`); the URL path
-    patterns it occurs on and the goal that rewards it; the finest level it may use, the model versions whose individual
-    scores it accepts, and how old a profile may be for either use; the least share for variants of other interests than
-    the visitor's primary one; how many variants are shown at once (`slots`), and which of those positions are kept for
-    other interests; how the session shifts its posteriors. What follows from the variants is kept beside them, so that
-    a request does not work it out again: their `names`, `everyone` (all indices), `floors`, `caps`,
-    `tags` (all interests that they name) and `suffixes` (their part of what is hashed), whether any has a condition
-    (`is_targeted`) or interests (`is_tagged`), and whether the session neither shifts it nor bears on its interests
-    (`is_plain`).
+    Its variants in published order, their HTML (`markup`), and the index of the default; how long a decision lasts
+    (`epoch`); the URL path patterns it occurs on and the goal that rewards it; the finest level it may use, the model
+    versions whose individual scores it accepts, and how old a profile may be for either use; the least share for
+    variants of other interests than the visitor's primary one; how many variants are shown at once (`slots`), and which
+    of those positions are kept for other interests; how the session shifts its posteriors. What follows from the
+    variants is kept beside them, so that a request does not work it out again: their `names`, `everyone` (all indices),
+    `floors`, `caps`, `tags` (all interests that they name) and `suffixes` (their part of what is hashed), whether any
+    has a condition (`is_targeted`) or interests (`is_tagged`), and whether the session neither shifts it nor bears on
+    its interests (`is_plain`).
     """
 
     name: str
     variants: tuple[Variant, ...]
+    markup: Markup
     default: int
     epoch: str
     pages: tuple[str, ...]
@@ -75,8 +78,9 @@ class Touchpoint:
         return LEVELS.index(level) >= self.finest
 
 
-def read_touchpoint(name: str, data: object) -> Touchpoint:
-    """Read the record of one touchpoint. Raises InvalidSnapshot."""
+def read_touchpoint(name: str, data: object, htmls: Sequence[str] = ()) -> Touchpoint:
+    """Read the record of one touchpoint, and the HTML of its variants that stands beside it (see `read_markup`).
+    Raises InvalidSnapshot."""
     reader = Reader(data, f"touchpoint:{name}", InvalidSnapshot)
     variants = read_variants(reader)
     names = tuple([variant.name for variant in variants])
@@ -90,6 +94,7 @@ def read_touchpoint(name: str, data: object) -> Touchpoint:
     return Touchpoint(
         name=name,
         variants=variants,
+        markup=read_markup(reader, htmls, len(variants)),
         default=reader.whole("default", low=0, high=len(variants) - 1),
         epoch=read_one_of(reader, "epoch", EPOCHS),
         pages=reader.texts("pages"),

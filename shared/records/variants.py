@@ -15,12 +15,11 @@ from shared.records.parts import compile_checked, read_texts
 
 @dataclass(slots=True)
 class Variant:
-    """One candidate for a touchpoint: its HTML (None: the page's own content stays), the least and the largest share
-    it is served with, the interests it is tagged with, who is eligible (None: everybody), and what to tell those who
-    are (empty: nothing). Nobody changes it; frozen it would be slow to make."""
+    """One candidate for a touchpoint: the least and the largest share it is served with, the interests it is tagged
+    with, who is eligible (None: everybody), and what to tell those who are (empty: nothing). Nobody changes it; frozen
+    it would be slow to make."""
 
     name: str
-    html: str | None
     floor: float
     cap: float
     interests: tuple[str, ...]
@@ -42,8 +41,7 @@ def read_variants(parent: Reader) -> tuple[Variant, ...]:
             conditions[i] = _compile_once(parent, i, condition, compiled)
     return tuple(
         map(
-            Variant, columns.names, columns.htmls, columns.floors, columns.caps, columns.interests, conditions,
-            columns.becauses,
+            Variant, columns.names, columns.floors, columns.caps, columns.interests, conditions, columns.becauses
         )
     )  # fmt: skip
 
@@ -53,7 +51,6 @@ class _Columns:
     """The fields of variants, checked but for the conditions."""
 
     names: list[str]
-    htmls: list[str | None]
     floors: list[float]
     caps: list[float]
     interests: list[tuple[str, ...]]
@@ -67,7 +64,6 @@ def _read_columns(items: list[object]) -> _Columns | None:
     if len(variants) < len(items):
         return None
     names = [each.get("name") for each in variants]
-    htmls = [each.get("html") for each in variants]
     becauses = [each.get("because", "") for each in variants]
     floors = [each.get("floor") for each in variants]
     caps = [each.get("cap", 1.0) for each in variants]
@@ -75,7 +71,6 @@ def _read_columns(items: list[object]) -> _Columns | None:
     if not (
         _are_texts(names, 200)
         and _are_texts(becauses, 200)
-        and _are_texts([html for html in htmls if html is not None], 10_000_000)
         and _are_shares(floors)
         and _are_shares(caps)
         and all(map(le, floors, caps))  # type: ignore[arg-type]  # they are numbers
@@ -85,7 +80,7 @@ def _read_columns(items: list[object]) -> _Columns | None:
         return None
     tags: list[tuple[str, ...]] = [tuple(each) for each in interests]  # type: ignore[arg-type]
     conditions = [each.get("condition") for each in variants]
-    return _Columns(names, htmls, floors, caps, tags, conditions, becauses)  # type: ignore[arg-type]  # as was checked
+    return _Columns(names, floors, caps, tags, conditions, becauses)  # type: ignore[arg-type]  # as was checked
 
 
 def _are_texts(values: list[object], longest: int) -> bool:
@@ -111,7 +106,6 @@ def _read_variant(parent: Reader, data: object, index: int, compiled: dict[str, 
     condition = reader.data.get("condition")
     return Variant(
         name=reader.text("name", longest=200),
-        html=reader.optional_text("html"),
         floor=floor,
         cap=cap,
         interests=read_texts(reader, "interests"),

@@ -60,7 +60,7 @@ def test_the_snapshot_holds_the_configuration_and_the_models_cells(
     assert version.startswith(f"{datetime.fromtimestamp(LATER_MS / 1000, UTC):%Y%m%dT%H%M%S}000Z-")
     assert (header.site, header.holdout_share, header.goals, header.created_ms) == ("shop", 0.1, ("click",), LATER_MS)
     assert [segment.name for segment in header.segments] == ["mobile", "desktop"]
-    assert [(each.name, each.html, each.floor) for each in hero.variants] == [
+    assert [(each.name, hero.markup.html(i), each.floor) for i, each in enumerate(hero.variants)] == [
         ("house", None, 0.05),
         ("craft", "<b>craft</b>", 0.0),
         ("offer", "<b>offer</b>", 0.0),

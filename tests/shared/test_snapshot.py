@@ -32,7 +32,7 @@ def test_what_was_written_is_read(site_header: Record, site_records: Records) ->
     hero = snapshot.touchpoint("hero")
     assert [variant.name for variant in hero.variants] == ["house", "offer", "craft"]
     assert [variant.floor for variant in hero.variants] == [0.1, 0.05, 0.0]
-    assert [variant.html for variant in hero.variants] == [None, "<b>offer</b>", "<b>craft</b>"]
+    assert [hero.markup.html(i) for i in hero.everyone] == [None, "<b>offer</b>", "<b>craft</b>"]
     assert (hero.default, hero.epoch, hero.goal, hero.pages) == (0, "session", "order", ("/", "/men/*"))
 
 
@@ -144,8 +144,8 @@ def test_a_snapshot_cut_at_any_line_or_letter_of_its_last_record_is_refused(
     [
         ("[]", "header: expected an object, got a list"),
         ("null", "header: expected an object, got nothing"),
-        ("{}", "header.format: this version reads format 2, got None"),
-        ('{"format":2}', "header.pages: missing; expected an object"),
+        ("{}", "header.format: this version reads format 3, and 2 before it; got None"),
+        ('{"format":3}', "header.pages: missing; expected an object"),
         ("{}\njunk", "records: a line without a key: 'junk'"),
         ("{}\n" + "x" * 99, f"records: a line without a key: {'x' * 40!r}"),
         ("{}\n\n", "records: a line without a key: ''"),
@@ -178,6 +178,59 @@ def test_the_text_form_is_one_json_document_a_line(site_header: Record, site_rec
     assert json.loads(first)["format"] == FORMAT
     assert json.loads(first)["records"] == len(rest) == len(site_records)
     assert [line.partition("\t")[0] for line in rest] == list(site_records)
+
+
+def test_the_html_of_variants_stands_beside_their_record(site_header: Record, site_records: Records) -> None:
+    lines = dict(line.split("\t", 1) for line in write_snapshot(site_header, site_records).splitlines()[1:])
+    record, *htmls = lines["touchpoint:hero"].split("\t")
+    assert htmls == ["null", '"<b>offer</b>"', '"<b>craft</b>"']
+    assert [sorted(each) for each in json.loads(record)["variants"]] == [
+        ["floor", "name"], ["floor", "name"], ["condition", "floor", "name"]
+    ]  # fmt: skip
+    assert [key for key, line in lines.items() if "\t" in line] == ["touchpoint:hero", "touchpoint:banner"]
+
+
+def test_html_with_tabs_and_lines_comes_back_as_it_was(site_header: Record, site_records: Records) -> None:
+    html = '<pre>\t"a"\n\r\\t\x1f\u2028 grün 🙂</pre>'
+    variants = [{"name": "plain", "html": html, "floor": 0.0}, {"name": "sale", "html": "", "floor": 0.0}]
+    records = {**site_records, "touchpoint:banner": {**site_records["touchpoint:banner"], "variants": variants}}
+    text = write_snapshot(site_header, records)
+    assert text.count("\n") == 1 + len(records)
+    markup = Snapshot.from_text(text).touchpoint("banner").markup
+    assert [markup.html(i) for i in (0, 1, 0)] == [html, "", html]
+
+
+def test_html_is_read_once_and_damaged_html_is_found_where_it_is_asked_for(
+    site_header: Record, site_records: Records
+) -> None:
+    text = write_snapshot(site_header, site_records)
+    markup = Snapshot.from_text(text.replace('"<b>offer</b>"', '"<b>offer</b>')).touchpoint("hero").markup
+    assert markup.html(2) is markup.html(2)
+    for _ in range(2):
+        with pytest.raises(InvalidSnapshot, match=r"^touchpoint:hero\.variants\[1\]\.html: is not JSON \("):
+            markup.html(1)
+    number = Snapshot.from_text(text.replace('"<b>offer</b>"', "[7]")).touchpoint("hero").markup
+    assert message_of(lambda: number.html(1)) == "touchpoint:hero.variants[1].html: expected a string, got a list"
+
+
+def test_a_touchpoint_without_the_html_of_all_its_variants_is_damaged(
+    site_header: Record, site_records: Records
+) -> None:
+    for written, arrived, count in (('\t"<b>craft</b>"', "", 2), ("\tnull", "\tnull\tnull", 4)):
+        text = write_snapshot(site_header, site_records).replace(written, arrived, 1)
+        expected = f"touchpoint:hero.variants: 3 variants, but the HTML of {count}"
+        assert message_of(lambda text=text: Snapshot.from_text(text).touchpoint("hero")) == expected  # type: ignore[misc]
+
+
+def test_what_an_older_origin_published_is_served(site_header: Record, site_records: Records) -> None:
+    """Its records hold the HTML."""
+    header = {"format": 2, **site_header, "records": len(site_records)}
+    lines = [json.dumps(header), *[f"{key}\t{json.dumps(record)}" for key, record in site_records.items()]]
+    older = Snapshot.from_text("\n".join(lines) + "\n")
+    hero = older.touchpoint("hero")
+    assert [hero.markup.html(i) for i in hero.everyone] == [None, "<b>offer</b>", "<b>craft</b>"]
+    newer = Snapshot.from_text(write_snapshot(site_header, site_records)).touchpoint("hero")
+    assert (hero.names, hero.floors, hero.is_targeted) == (newer.names, newer.floors, newer.is_targeted)
 
 
 def test_the_epochs_are_the_documented_ones() -> None:

@@ -45,8 +45,7 @@ def test_every_touchpoint_of_the_page_is_decided_and_carries_its_html(site: Snap
     plan = plan_page(["hero", "banner"], situation, (), forced={})
     assert [slot.decision for slot in plan.slots] == [decide(name, situation) for name in ("hero", "banner")]
     for slot in plan.slots:
-        found = site.touchpoint(slot.decision.touchpoint).variants[slot.decision.variant_index]
-        assert slot.html == found.html
+        assert slot.html == site.touchpoint(slot.decision.touchpoint).markup.html(slot.decision.variant_index)
     assert (plan.situation, plan.failures) == (situation, ())
 
 
@@ -72,6 +71,17 @@ def test_a_touchpoint_that_fails_is_counted_and_the_others_go_on(
     plan = plan_page(["hero", "banner"], situation_of(Snapshot.from_text(text)), (), forced={})
     assert [slot.decision.touchpoint for slot in plan.slots] == ["banner"]
     assert plan.failures == ("touchpoint_invalid",)
+
+
+def test_a_touchpoint_whose_chosen_html_is_damaged_keeps_the_pages_own_content(
+    site_header: Record, site_records: dict[str, Record]
+) -> None:
+    text = write_snapshot(site_header, site_records).replace('"<b>offer</b>"', '"<b>offer</b>')
+    situation = situation_of(Snapshot.from_text(text))
+    for name, failures in (("offer", ("touchpoint_invalid",)), ("craft", ())):
+        plan = plan_page(["hero", "banner"], situation, (), forced={"hero": name})
+        assert [slot.decision.touchpoint for slot in plan.slots] == ["hero", "banner"][len(failures) :]
+        assert plan.failures == failures
 
 
 def test_what_a_decision_fell_back_from_is_counted_once_a_touchpoint() -> None:

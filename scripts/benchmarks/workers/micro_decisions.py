@@ -11,7 +11,7 @@ from shared.decision import INTEREST_RACE, decide
 from shared.parse import load_json
 from shared.policy import live_probabilities, thompson_probabilities
 from shared.profile import Profile, write_profile
-from shared.records import read_cell, read_touchpoint
+from shared.records import read_cell
 from shared.session import Session
 from shared.situation import Situation, situate
 from shared.slate import rank
@@ -190,9 +190,9 @@ def parse_snapshot(name: str) -> Case:
 
 
 def parse_touchpoint(name: str) -> Case:
-    """The record of a snapshot's first touchpoint."""
-    record = _records(name)["touchpoint:t0"]
-    return lambda _: read_touchpoint("t0", load_json(record))
+    """The record of a snapshot's first touchpoint, and the HTML of its first variant."""
+    header, line = _snapshot(name).header, _records(name)["touchpoint:t0"]
+    return lambda _: Snapshot(header, {"touchpoint:t0": line}).touchpoint("t0").markup.html(0)
 
 
 def parse_cell(name: str) -> Case:
