@@ -19,7 +19,7 @@ from shared.errors import InvalidSnapshot
 from shared.parse import Reader, load_json
 from shared.paths import path_matches
 from shared.posterior import LEVELS, Posterior
-from shared.records import FORMAT, Header, Touchpoint, read_cell, read_header, read_touchpoint
+from shared.records import FORMAT, Header, Touchpoint, read_cell, read_header, read_touchpoint, write_variants
 
 MOST_KEPT: Final = 1_000
 MOST_PATHS: Final = 300
@@ -210,15 +210,15 @@ def write_snapshot(
 
 
 def _write_record(key: str, record: Mapping[str, object]) -> str:
-    """The record as it stands behind its key: of a touchpoint without its variants' HTML, and that behind it. What is
-    no list of variants is left as it is, for the reader to refuse."""
+    """The record as it stands behind its key: a touchpoint's with the columns of its variants, and their HTML behind
+    it. What is no list of variants is left as it is, for the reader to refuse."""
     variants = record.get("variants")
     if not key.startswith("touchpoint:") or not isinstance(variants, list):
         return _dump(record)
     if not all(isinstance(each, Mapping) for each in variants):
         return _dump(record)
-    bare = [{name: value for name, value in each.items() if name != "html"} for each in variants]
-    return "\t".join([_dump({**record, "variants": bare}), *[_dump(each.get("html")) for each in variants]])
+    columns = write_variants(variants)
+    return "\t".join([_dump({**record, "variants": columns}), *[_dump(each.get("html")) for each in variants]])
 
 
 def _dump(value: object) -> str:

@@ -15,10 +15,10 @@ from shared.records.touchpoint import (
     read_cell,
     read_touchpoint,
 )
-from shared.records.variants import Variant
+from shared.records.variants import Variant, write_variants
 
 __all__ = [
     "CLUSTER_TTL_MS", "EPOCHS", "FORMAT", "HOUR_MS", "INDIVIDUAL_TTL_MS", "MOST_FEATURES", "MOST_SLOTS",
     "AttributeSource", "Header", "Phrase", "Segment", "Touchpoint", "Variant", "read_cell", "read_header",
-    "read_touchpoint",
+    "read_touchpoint", "write_variants",
 ]  # fmt: skip

@@ -41,10 +41,10 @@ class Markup:
 
 
 def read_markup(reader: Reader, parts: Sequence[str], count: int) -> Markup:
-    """The HTML of `count` variants from the parts beside a touchpoint's record; where there are none, an older origin
-    has written it into the record's variants. Raises InvalidSnapshot where parts are missing."""
-    if not parts:
-        variants = [each for each in reader.items("variants") if isinstance(each, dict)]
+    """The HTML of `count` variants from the parts beside a touchpoint's record. An older origin has written it into the
+    record, where the variants stand one by one. Raises InvalidSnapshot where parts are missing."""
+    variants = reader.data.get("variants")
+    if isinstance(variants, list):
         parts = [json.dumps(each.get("html")) for each in variants]
     if len(parts) != count:
         raise InvalidSnapshot(reader.place("variants"), f"{count} variants, but the HTML of {len(parts)}")

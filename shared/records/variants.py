@@ -1,16 +1,25 @@
-"""The variants of a touchpoint."""
+"""The variants of a touchpoint.
+
+Published, they stand by columns, since a catalogue of thousands must not keep the isolate busy: of each field the
+values of all variants in their order, null where one has none; a field that none of them has is left out. The column
+`condition` holds indices of `conditions`, as variants often have the same.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import json
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import isnan
 from operator import le
+from typing import Final
 
 from shared.conditions import Condition
 from shared.errors import InvalidSnapshot
-from shared.parse import Reader, has_surrogate
+from shared.parse import Reader, has_surrogate, kind_of
 from shared.records.parts import compile_checked, read_texts
+
+FIELDS: Final = ("name", "floor", "cap", "interests", "because")
 
 
 @dataclass(slots=True)
@@ -27,98 +36,122 @@ class Variant:
     because: str
 
 
+def write_variants(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+    """The columns of variants that are given one by one, each with its `condition`."""
+    columns = {field: [row.get(field) for row in rows] for field in FIELDS}
+    conditions = [row.get("condition") for row in rows]
+    texts = ["" if condition is None else json.dumps(condition) for condition in conditions]
+    distinct = {text: condition for text, condition in zip(texts, conditions, strict=True) if text}
+    indices = {text: i for i, text in enumerate(distinct)}
+    columns["condition"] = [indices.get(text) for text in texts]
+    columns["conditions"] = list(distinct.values())
+    return {
+        field: column
+        for field, column in columns.items()
+        if field == "name" or any(value is not None for value in column)
+    }
+
+
 def read_variants(parent: Reader) -> tuple[Variant, ...]:
-    """Read the variants: by columns, where every field is plainly as it should be, and else one by one, which tells
-    what is wrong. A catalogue of thousands must not keep the isolate busy."""
-    items = parent.items("variants")
-    compiled: dict[str, Condition] = {}  # variants often have the same condition
-    columns = _read_columns(items)
-    if columns is None:
-        return tuple([_read_variant(parent, each, i, compiled) for i, each in enumerate(items)])
-    conditions: list[Condition | None] = [None] * len(items)
-    for i, condition in enumerate(columns.conditions):
-        if condition is not None:
-            conditions[i] = _compile_once(parent, i, condition, compiled)
-    return tuple(
-        map(
-            Variant, columns.names, columns.floors, columns.caps, columns.interests, conditions, columns.becauses
-        )
-    )  # fmt: skip
-
-
-@dataclass(slots=True)
-class _Columns:
-    """The fields of variants, checked but for the conditions."""
-
-    names: list[str]
-    floors: list[float]
-    caps: list[float]
-    interests: list[tuple[str, ...]]
-    conditions: list[object]
-    becauses: list[str]
-
-
-def _read_columns(items: list[object]) -> _Columns | None:
-    """The columns, or None where a field is not plainly as it should be."""
-    variants: list[Mapping[str, object]] = [each for each in items if isinstance(each, dict)]
-    if len(variants) < len(items):
-        return None
-    names = [each.get("name") for each in variants]
-    becauses = [each.get("because", "") for each in variants]
-    floors = [each.get("floor") for each in variants]
-    caps = [each.get("cap", 1.0) for each in variants]
-    interests = [each.get("interests", []) for each in variants]
-    if not (
+    """Read the variants: at once, where every field is plainly as it should be, and else one by one, which tells what
+    is wrong. Raises InvalidSnapshot."""
+    columns = Reader(_find_columns(parent), parent.place("variants"), InvalidSnapshot)
+    names = columns.items("name")
+    count = len(names)
+    conditions = _read_conditions(columns, count)
+    floors = _read_column(columns, "floor", count)
+    caps = _read_column(columns, "cap", count, 1.0)
+    interests = _read_column(columns, "interests", count, [])
+    becauses = _read_column(columns, "because", count, "")
+    if (
         _are_texts(names, 200)
         and _are_texts(becauses, 200)
         and _are_shares(floors)
         and _are_shares(caps)
         and all(map(le, floors, caps))  # type: ignore[arg-type]  # they are numbers
-        and {each.__class__ for each in interests} <= {list}
-        and _are_texts([tag for tags in interests for tag in tags], 10_000_000)  # type: ignore[attr-defined]
+        and _are_lists_of_texts(interests)
     ):
-        return None
-    tags: list[tuple[str, ...]] = [tuple(each) for each in interests]  # type: ignore[arg-type]
-    conditions = [each.get("condition") for each in variants]
-    return _Columns(names, floors, caps, tags, conditions, becauses)  # type: ignore[arg-type]  # as was checked
+        return tuple(map(Variant, names, floors, caps, map(tuple, interests), conditions, becauses))  # type: ignore[arg-type]  # as was checked
+    return tuple([_read_variant(columns, i, condition) for i, condition in enumerate(conditions)])
 
 
-def _are_texts(values: list[object], longest: int) -> bool:
+def _find_columns(parent: Reader) -> Mapping[str, object]:
+    """The columns; those of an older origin, which wrote the variants one by one, are made."""
+    data = parent.data.get("variants")
+    if isinstance(data, Mapping):
+        return data
+    rows = parent.items("variants")
+    return write_variants(
+        [Reader(row, f"{parent.place('variants')}[{i}]", InvalidSnapshot).data for i, row in enumerate(rows)]
+    )
+
+
+def _read_column(columns: Reader, field: str, count: int, default: object = None) -> list[object]:
+    """The values of a field, the default where a variant has none."""
+    if field not in columns.data:
+        return [default] * count
+    values = columns.items(field)
+    if len(values) != count:
+        raise InvalidSnapshot(columns.place(field), f"expected {count}, one a variant, got {len(values)}")
+    return [default if value is None else value for value in values]
+
+
+def _read_conditions(columns: Reader, count: int) -> Sequence[Condition | None]:
+    """The variants' conditions, each compiled once."""
+    if "condition" not in columns.data:
+        return [None] * count
+    listed = columns.items("conditions")
+    compiled: dict[int, Condition] = {}
+    found: list[Condition | None] = []
+    for i, index in enumerate(_read_column(columns, "condition", count)):
+        if index is None:
+            found.append(None)
+            continue
+        place = f"{columns.path}[{i}]"
+        if type(index) is not int or not 0 <= index < len(listed):
+            problem = f"expected the index of one of {len(listed)} conditions, got {kind_of(index)}"
+            raise InvalidSnapshot(f"{place}.condition", problem)
+        if index not in compiled:
+            compiled[index] = compile_checked(Reader({"condition": listed[index]}, place, InvalidSnapshot), "condition")
+        found.append(compiled[index])
+    return found
+
+
+def _are_texts(values: Sequence[object], longest: int) -> bool:
     if not {each.__class__ for each in values} <= {str}:
         return False
-    texts: list[str] = values  # type: ignore[assignment]
+    texts: Sequence[str] = values  # type: ignore[assignment]
     return max(map(len, texts), default=0) <= longest and not has_surrogate("".join(texts))
 
 
-def _are_shares(values: list[object]) -> bool:
+def _are_lists_of_texts(values: Sequence[object]) -> bool:
+    if not {each.__class__ for each in values} <= {list}:
+        return False
+    lists: Sequence[list[object]] = values  # type: ignore[assignment]
+    return _are_texts([each for listed in lists for each in listed], 10_000_000)
+
+
+def _are_shares(values: Sequence[object]) -> bool:
     if not {each.__class__ for each in values} <= {float}:
         return False
-    numbers: list[float] = values  # type: ignore[assignment]
+    numbers: Sequence[float] = values  # type: ignore[assignment]
     return min(numbers, default=0.0) >= 0.0 and max(numbers, default=0.0) <= 1.0 and not any(map(isnan, numbers))
 
 
-def _read_variant(parent: Reader, data: object, index: int, compiled: dict[str, Condition]) -> Variant:
-    reader = Reader(data, f"{parent.path}.variants[{index}]", InvalidSnapshot)
+def _read_variant(columns: Reader, index: int, condition: Condition | None) -> Variant:
+    """The variant of that index, field by field."""
+    row = {field: columns.items(field)[index] for field in FIELDS if field in columns.data}
+    present = {field: value for field, value in row.items() if value is not None}
+    reader = Reader(present, f"{columns.path}[{index}]", InvalidSnapshot)
     floor = reader.number("floor", low=0.0, high=1.0)
     cap = reader.number("cap", low=0.0, high=1.0) if "cap" in reader.data else 1.0
     if floor > cap:
         raise InvalidSnapshot(reader.place("floor"), f"{floor!r} is above the cap {cap!r}")
-    condition = reader.data.get("condition")
     return Variant(
         name=reader.text("name", longest=200),
         floor=floor,
         cap=cap,
         interests=read_texts(reader, "interests"),
-        condition=_compile_once(parent, index, condition, compiled) if condition is not None else None,
+        condition=condition,
         because=reader.optional_text("because", longest=200) or "",
     )
-
-
-def _compile_once(parent: Reader, index: int, condition: object, compiled: dict[str, Condition]) -> Condition:
-    """The compiled condition of the variant of that index; `compiled` are those of the variants before."""
-    key = repr(condition)
-    found = compiled.get(key)
-    if found is None:
-        reader = Reader({"condition": condition}, f"{parent.path}.variants[{index}]", InvalidSnapshot)
-        found = compiled[key] = compile_checked(reader, "condition")
-    return found

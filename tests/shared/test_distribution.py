@@ -176,7 +176,7 @@ def test_a_site_without_global_posteriors_still_decides_where_a_finer_level_has_
 
 def test_a_damaged_cell_of_a_cluster_is_named() -> None:
     site = levelled()
-    site._lines["cell:hero:cluster:c7"] = "{}"  # type: ignore[index]
+    site._lines["cell:hero:cluster:c7"] = "{}"
     with pytest.raises(InvalidSnapshot, match=r"^cell:hero:cluster:c7\.probabilities: "):
         ask(site, profile=profile_of(cluster="c7"))
 

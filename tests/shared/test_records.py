@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from shared.errors import InvalidSnapshot
-from shared.records import CLUSTER_TTL_MS, INDIVIDUAL_TTL_MS, MOST_FEATURES, MOST_SLOTS, read_touchpoint
+from shared.records import CLUSTER_TTL_MS, INDIVIDUAL_TTL_MS, MOST_FEATURES, MOST_SLOTS, read_touchpoint, write_variants
 from shared.snapshot import Snapshot, write_snapshot
 from tests.asking import Record, Records, cell, place, publish, publish_hero, variant
 
@@ -95,7 +95,8 @@ def test_a_header_without_a_required_field_is_refused(site_header: Record, site_
     ("change", "message"),
     [
         ({"variants": []}, "touchpoint:hero.variants: is empty"),
-        ({"variants": {}}, "touchpoint:hero.variants: expected a list, got an object"),
+        ({"variants": {}}, "touchpoint:hero.variants.name: missing; expected a list"),
+        ({"variants": 7}, "touchpoint:hero.variants: expected a list, got 7"),
         ({"variants": [7]}, "touchpoint:hero.variants[0]: expected an object, got 7"),
         ({"default": 3}, "touchpoint:hero.default: expected a whole number from 0 to 2, got 3"),
         ({"default": True}, "touchpoint:hero.default: expected a whole number from 0 to 2, got True"),
@@ -184,11 +185,63 @@ def test_variants_read_by_columns_are_those_that_are_read_one_by_one(irregular: 
             "touchpoint:hero.variants[1].because: holds half of a surrogate pair, which is no character",
         ),
         ({"interests": [7]}, "touchpoint:hero.variants[1].interests[0]: expected a string, got 7"),
-        ({"interests": None}, "touchpoint:hero.variants[1].interests: expected a list, got nothing"),
+        ({"interests": "coats"}, "touchpoint:hero.variants[1].interests: expected a list, got the text 'coats'"),
     ],
 )
 def test_what_no_column_may_hold_is_refused_with_its_place(change: Record, message: str) -> None:
     assert message_of(lambda: read_touchpoint("hero", place("a", variant("b", **change)))) == message
+
+
+COLUMNS: Record = {"name": ["a", "b", "c"], "floor": [0.0, 0.1, 0.0], "condition": [0, None, 0]}
+PHONE: Record = {"device": "mobile"}
+
+
+def test_variants_are_published_by_columns_and_each_condition_once() -> None:
+    rows = [
+        variant("a", condition=PHONE),
+        variant("b", floor=0.1),
+        variant("c", condition=dict(PHONE), interests=["hats"]),
+    ]
+    columns = write_variants(rows)
+    assert columns == {**COLUMNS, "conditions": [PHONE], "interests": [None, None, ["hats"]]}
+    assert write_variants([variant("a")]) == {"name": ["a"], "floor": [0.0]}
+    htmls = ["null"] * 3
+    read = read_touchpoint("hero", {**place(), "variants": columns}, htmls)
+    older = read_touchpoint("hero", place(*rows))
+    assert read.variants[0].condition is read.variants[2].condition is not None
+    for one, each in zip(read.variants, older.variants, strict=True):
+        assert replace(one, condition=None) == replace(each, condition=None)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"name": "abc"}, "touchpoint:hero.variants.name: expected a list, got the text 'abc'"),
+        ({"floor": [0.0, 0.1]}, "touchpoint:hero.variants.floor: expected 3, one a variant, got 2"),
+        ({"cap": {}}, "touchpoint:hero.variants.cap: expected a list, got an object"),
+        ({"cap": [None, 0.5, True]}, "touchpoint:hero.variants[2].cap: expected a number, got True"),
+        ({"interests": [["a"], None, "b"]}, "touchpoint:hero.variants[2].interests: expected a list, got the text 'b'"),
+        (
+            {"because": ["b" * 201, "", ""]},
+            "touchpoint:hero.variants[0].because: 201 characters; at most 200 are allowed",
+        ),
+        ({"conditions": None}, "touchpoint:hero.variants.conditions: expected a list, got nothing"),
+        ({"conditions": []}, "touchpoint:hero.variants[0].condition: expected the index of one of 0 conditions, got 0"),
+        ({"conditions": ["x"]}, "touchpoint:hero.variants[0].condition: expected an object, got the text 'x'"),
+        (
+            {"condition": [0, True, 0]},
+            "touchpoint:hero.variants[1].condition: expected the index of one of 1 conditions, got True",
+        ),
+        (
+            {"condition": [0, None, -1]},
+            "touchpoint:hero.variants[2].condition: expected the index of one of 1 conditions, got -1",
+        ),
+    ],
+)
+def test_columns_not_of_the_form_are_refused_with_their_place(change: Record, message: str) -> None:
+    columns: Record = {**COLUMNS, "conditions": [PHONE], **change}
+    record = {**place(), "variants": columns}
+    assert message_of(lambda: read_touchpoint("hero", record, ["null"] * 3)) == message
 
 
 @pytest.mark.parametrize(
