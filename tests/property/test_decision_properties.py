@@ -144,8 +144,10 @@ def test_no_published_extreme_leaves_the_numbers(situation: Situation) -> None:
 def test_what_is_kept_with_a_snapshot_never_changes_a_decision(
     site: Snapshot, asked: list[tuple[dict[str, object], Session]]
 ) -> None:
+    lines = dict(site._lines)
+
     def fresh() -> Snapshot:
-        return Snapshot(site.header, site._lines)
+        return Snapshot(site.header, dict(lines))
 
     for unit in ("u-1", "u-2"):
         for attributes, session in asked:

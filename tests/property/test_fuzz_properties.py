@@ -28,7 +28,7 @@ SHIFT = {
 RICH: Record = place(
     variant("a", cap=0.9, interests=["coats"], because="it is warm"),
     variant("b", floor=0.1, condition={"session.views": {"$lt": 9}}),
-    variant("c", interests=["shoes"]),
+    variant("c", html="<b>c</b>", interests=["shoes"]),
     finest="individual",
     models=["m1"],
     interest_share=0.2,
@@ -111,10 +111,13 @@ def decide_all(snapshot: Snapshot, profile: Profile | None) -> None:
                 assert decision.reason in REASONS
                 assert 0.0 < decision.propensity <= 1.0
                 assert preview(name, 0, situation).propensity == 1.0
+                html = snapshot.touchpoint(name).markup.html(decision.variant_index)
+                (html or "").encode()
             except InvalidSnapshot as error:
                 assert str(error)
                 continue
             except KeyError:
+                assert name not in snapshot._touchpoints
                 assert f"touchpoint:{name}" not in snapshot._lines
                 continue
             exposures = Exposures(
@@ -225,18 +228,19 @@ def test_any_value_at_any_depth_replaced_is_refused_or_still_decides(
 ) -> None:
     lines = text.splitlines()
     at = data.draw(st.integers(0, len(lines) - 1))
-    key, tab, record = lines[at].rpartition("\t")
-    document = json.loads(record)
-    changed = replaced(document, data.draw(st.sampled_from(places_in(document))), data.draw(HOSTILE))
-    lines[at] = key + tab + json.dumps(changed)
+    parts = lines[at].split("\t")
+    k = data.draw(st.sampled_from([k for k, part in enumerate(parts) if part == "null" or part[0] in '{"']))
+    document = json.loads(parts[k])
+    parts[k] = json.dumps(replaced(document, data.draw(st.sampled_from(places_in(document))), data.draw(HOSTILE)))
+    lines[at] = "\t".join(parts)
     reads("\n".join(lines))
 
 
-@pytest.mark.parametrize("version", [0, 1, 3, 99, -1, None, True, "2", [2], 2.5])
+@pytest.mark.parametrize("version", [0, 1, 4, 99, -1, None, True, "3", [3], 2.5])
 def test_another_format_is_refused_by_name(version: object) -> None:
     header = json.loads(SNAPSHOT.splitlines()[0])
     text = SNAPSHOT.replace(SNAPSHOT.splitlines()[0], json.dumps({**header, "format": version}))
-    with pytest.raises(InvalidSnapshot, match=r"^header\.format: this version reads format 2, got "):
+    with pytest.raises(InvalidSnapshot, match=r"^header\.format: this version reads format 3, and 2 before it; got "):
         Snapshot.from_text(text)
     if version != 1 or version is True:
         known = json.loads(PROFILE.splitlines()[0])
