@@ -190,34 +190,28 @@ def _find_rivals(means: Sequence[float], sds: Sequence[float], rule: Rule) -> li
 def _place_nodes(reach: float, count: int, growth: float) -> tuple[list[float], list[float]]:
     """The nodes sinh(v) from 0 to the first that is not below `reach`, and their weights cosh(v), both in powers of a
     ratio near e^step. The step itself is common to all weights; normalising removes it."""
-    grid = _begin_grid(1.0 + growth / (2 + (count - 1).bit_length()))
-    while grid.nodes[-1] < reach:
-        grid.grow()
-    end = bisect_left(grid.nodes, reach) + 1
-    return grid.nodes[:end], grid.weights[:end]
+    ratio = 1.0 + growth / (2 + (count - 1).bit_length())
+    length = 32
+    nodes, weights = _grid(ratio, length)
+    while nodes[-1] < reach:
+        length *= 2
+        nodes, weights = _grid(ratio, length)
+    end = bisect_left(nodes, reach) + 1
+    return nodes[:end], weights[:end]
 
 
 @lru_cache(maxsize=64)
-def _begin_grid(ratio: float) -> _Grid:
-    return _Grid(ratio)
-
-
-class _Grid:
-    """Nodes and weights in powers of a ratio: always the same, so they are kept as far as anybody has reached."""
-
-    __slots__ = ("_down", "_inverse", "_ratio", "_up", "nodes", "weights")
-
-    def __init__(self, ratio: float) -> None:
-        self._ratio, self._inverse = ratio, 1.0 / ratio
-        self._up = self._down = 0.5
-        self.nodes, self.weights = [0.0], [1.0]
-
-    def grow(self) -> None:
-        """Add the next node."""
-        self._up *= self._ratio
-        self._down *= self._inverse
-        self.nodes.append(self._up - self._down)
-        self.weights.append(self._up + self._down)
+def _grid(ratio: float, length: int) -> tuple[list[float], list[float]]:
+    """The first so many nodes and weights, which are always the same: nobody changes them."""
+    inverse = 1.0 / ratio
+    up = down = 0.5
+    nodes, weights = [], []
+    for _ in range(length):
+        nodes.append(up - down)
+        weights.append(up + down)
+        up *= ratio
+        down *= inverse
+    return nodes, weights
 
 
 def _evaluate(product: MutableSequence[float], start: float, slope: float, nodes: Sequence[float]) -> list[float]:

@@ -28,6 +28,7 @@ CASES: dict[str, Callable[[str], state.Case]] = {
     "thompson": decisions.integrate,
     "thompson-live": decisions.integrate_live,
     "uniform": decisions.draw,
+    "hashes": decisions.hash_only,
     "race": decisions.race,
     "rank": decisions.rank_slots,
     "constrain": decisions.constrain_shares,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from hashlib import sha256
 
 from scripts.benchmarks.workers.micro_state import NOW_MS, TYPICAL, VISITS, Case
 from shared.choice import win_race
@@ -153,6 +154,12 @@ def _shares(count: int) -> list[float]:
 def draw(_: str) -> Case:
     """One uniform."""
     return lambda i: uniform("site", "hero", "session 1", f"unit-{i}", "variant")
+
+
+def hash_only(number: str) -> Case:
+    """So many hashes of what a decision hashes: no way of writing `decide` is faster."""
+    count = int(number)
+    return lambda i: [sha256(b"site\x1fhero\x1fsession 1\x1funit-%d\x1f\x1fv0" % i).digest() for _ in range(count)]
 
 
 def race(number: str) -> Case:
