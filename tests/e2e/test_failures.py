@@ -13,6 +13,7 @@ from origin.config import Config
 from origin.publish import make_snapshot
 from origin.train import train
 from scripts.runtime.edge import Edge, run_edge
+from shared.records import FORMAT
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY
 from tests.e2e.world import ROOT, Browser, World, eventually, make_world, now_ms
 
@@ -94,7 +95,7 @@ def test_a_truncated_snapshot(world: World) -> None:
 
 def test_a_snapshot_of_an_unknown_format(world: World) -> None:
     version, text = publishable(world)
-    world.kv.put({SNAPSHOT_KEY + version: text.replace('"format":2', '"format":3', 1)})
+    world.kv.put({SNAPSHOT_KEY + version: text.replace(f'"format":{FORMAT}', '"format":99', 1)})
     point_to(world, version)
     assert_own_page(world, "snapshot_unknown_format")
 

@@ -112,10 +112,11 @@ def test_a_published_snapshot_with_any_field_replaced_is_read_or_invalid(
 ) -> None:
     lines = write_snapshot(site_header, site_records).splitlines()
     at = data.draw(st.integers(0, len(lines) - 1))
-    key, tab, record = lines[at].rpartition("\t")
+    key, tab, rest = lines[at].rpartition("\t") if at == 0 else lines[at].partition("\t")
+    record, *htmls = rest.split("\t")
     fields = json.loads(record)
     fields[data.draw(st.sampled_from(sorted(fields)))] = value
-    lines[at] = key + tab + json.dumps(fields)
+    lines[at] = key + tab + "\t".join([json.dumps(fields), *htmls])
     assert is_read_or_refused("\n".join(lines))
 
 
