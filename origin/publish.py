@@ -21,7 +21,7 @@ from origin.touchpoint_config import TouchpointConfig, VariantConfig
 from origin.train import Model, TouchpointModel
 from shared.errors import InvalidSnapshot
 from shared.posterior import LEVELS
-from shared.records import HOUR_MS
+from shared.records import FORMAT, HOUR_MS
 from shared.snapshot import POINTER_KEY, SNAPSHOT_KEY, TRAINED_KEY, WHOLE_SITE, Pointer, Snapshot, write_snapshot
 
 
@@ -54,7 +54,7 @@ def make_snapshot(config: Config, model: Model, now_ms: int) -> tuple[str, str]:
         for cell, values in trained.cells.items():
             records[f"cell:{name}:{cell}"] = dict(values)
     header = _header(config, model)
-    content = json.dumps([header, records], sort_keys=True)
+    content = json.dumps([FORMAT, header, records], sort_keys=True)
     version = f"{name_moment(now_ms)}-{sha256(content.encode()).hexdigest()[:12]}"
     try:
         described = {"version": version, "created_ms": now_ms, **header}

@@ -197,12 +197,12 @@ def _place_nodes(reach: float, count: int, growth: float) -> tuple[list[float], 
         length *= 2
         nodes, weights = _grid(ratio, length)
     end = bisect_left(nodes, reach) + 1
-    return nodes[:end], weights[:end]
+    return list(nodes[:end]), list(weights[:end])
 
 
 @lru_cache(maxsize=64)
-def _grid(ratio: float, length: int) -> tuple[list[float], list[float]]:
-    """The first so many nodes and weights, which are always the same: nobody changes them."""
+def _grid(ratio: float, length: int) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """The first so many nodes and weights, which are always the same."""
     inverse = 1.0 / ratio
     up = down = 0.5
     nodes, weights = [], []
@@ -211,7 +211,7 @@ def _grid(ratio: float, length: int) -> tuple[list[float], list[float]]:
         weights.append(up + down)
         up *= ratio
         down *= inverse
-    return nodes, weights
+    return tuple(nodes), tuple(weights)
 
 
 def _evaluate(product: MutableSequence[float], start: float, slope: float, nodes: Sequence[float]) -> list[float]:

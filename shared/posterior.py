@@ -61,8 +61,6 @@ def shift_posterior(posterior: Posterior, shift: Shift, values: Sequence[float])
     The result has no published probabilities.
     """
     present = [(i, x) for i, x in enumerate(values) if x != 0.0]
-    # A covariance is symmetric, so either half of it does.
-    products = [(i, j, x * y if i == j else 2.0 * x * y) for i, x in present for j, y in present if j <= i]
     means, sds = [], []
     for mean, sd, weights, covariance in zip(
         posterior.means, posterior.sds, shift.weights, shift.covariances, strict=True
@@ -70,8 +68,10 @@ def shift_posterior(posterior: Posterior, shift: Shift, values: Sequence[float])
         for i, x in present:
             mean += weights[i] * x  # noqa: PLW2901 - adds up
         variance = 0.0
-        for i, j, product in products:
-            variance += covariance[i][j] * product
+        for i, x in present:
+            row = covariance[i]
+            for j, y in present:
+                variance += x * row[j] * y  # both halves, in this order: what was logged is replayed to the bit
         means.append(mean)
         sds.append(sqrt(sd * sd + variance) if variance > 0.0 else sd)
     return Posterior(posterior.level, posterior.name, tuple(means), tuple(sds), ())

@@ -1,16 +1,16 @@
 """A snapshot: one immutable published version of configuration, segments and posteriors.
 
-Its text form is one JSON document a line, so that a request parses only what it needs: the first line is the header,
-each further line a key, a tab, and the record of one touchpoint (`touchpoint:hero`) or one cell of posteriors
+Its text form is one record a line, so that a request parses only what it needs: the first line is the header, each
+further line a key, a tab, and the JSON of one touchpoint (`touchpoint:hero`) or one cell of posteriors
 (`cell:hero:segment:vip`); the last may say what it was trained on (`trained`), which no decision reads. Behind a
-touchpoint's record, each after a tab, stands the HTML of its variants. Records are parsed when first asked for, and
+touchpoint's JSON, each after a tab, stands that of its variants' HTML. Records are parsed when first asked for, and
 then kept; so is HTML.
 """
 
 from __future__ import annotations
 
 import json
-from collections.abc import Hashable, Mapping
+from collections.abc import Hashable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,7 +19,8 @@ from shared.errors import InvalidSnapshot
 from shared.parse import Reader, load_json
 from shared.paths import path_matches
 from shared.posterior import LEVELS, Posterior
-from shared.records import FORMAT, Header, Touchpoint, read_cell, read_header, read_touchpoint, write_variants
+from shared.records import FORMAT, Header, Touchpoint, read_cell, read_header, read_touchpoint, to_columns
+from shared.records.variants import FIELDS
 
 MOST_KEPT: Final = 1_000
 MOST_PATHS: Final = 300
@@ -69,10 +70,11 @@ class Snapshot:
     """A published snapshot, parsed touchpoint by touchpoint as they are asked for.
 
     Raises InvalidSnapshot from `from_text` when header or outline are damaged or of an unknown format, and from
-    `touchpoint` and `cell` when that one record is.
+    `touchpoint`, `html` and `cell` when that one record is. A touchpoint of which something was found to be damaged is
+    damaged from then on, whichever variant was asked for: else whoever draws that variant would be missed.
     """
 
-    __slots__ = ("_cells", "_kept", "_lines", "_paths", "_touchpoints", "header", "version")
+    __slots__ = ("_cells", "_damaged", "_kept", "_lines", "_paths", "_touchpoints", "header", "version")
 
     def __init__(self, header: Header, lines: dict[str, str]) -> None:
         """Take the lines as its own, by their keys."""
@@ -80,6 +82,7 @@ class Snapshot:
         self.version = header.version
         self._lines = lines
         self._touchpoints: dict[str, Touchpoint] = {}
+        self._damaged: dict[str, InvalidSnapshot] = {}
         self._cells: dict[tuple[str, str, str], Posterior | None] = {}
         self._kept: dict[Hashable, object] = {}
         self._paths: dict[str, tuple[list[str], str]] = {}
@@ -110,11 +113,32 @@ class Snapshot:
         """The touchpoint of that name. Raises KeyError if the snapshot has none, InvalidSnapshot if it is damaged."""
         found = self._touchpoints.get(name)
         if found is None:
-            key = f"touchpoint:{name}"
-            record, *htmls = self._lines[key].split("\t")
-            found = self._touchpoints[name] = read_touchpoint(name, _load(record, key), htmls)
-            del self._lines[key]  # it may be long
+            if name in self._damaged:
+                raise InvalidSnapshot(self._damaged[name].path, self._damaged[name].problem)
+            try:
+                found = self._touchpoints[name] = self._read_touchpoint(name)
+            except InvalidSnapshot as error:
+                self._damaged[name] = error
+                raise
         return found
+
+    def _read_touchpoint(self, name: str) -> Touchpoint:
+        key = f"touchpoint:{name}"
+        if self.header.is_older:
+            return read_touchpoint(name, _load(self._lines[key], key), None)
+        record, *htmls = self._lines[key].split("\t")
+        found = read_touchpoint(name, _load(record, key), htmls)
+        del self._lines[key]  # it may be long
+        return found
+
+    def html(self, touchpoint: str, variant: int) -> str | None:
+        """The HTML of the variant of that index; None: the page's own content stays. Raises as `touchpoint` does."""
+        try:
+            return self.touchpoint(touchpoint).markup.html(variant)
+        except InvalidSnapshot as error:
+            self._damaged[touchpoint] = error
+            self._touchpoints.pop(touchpoint, None)
+            raise
 
     @property
     def trained(self) -> Mapping[str, object]:
@@ -186,6 +210,12 @@ def write_snapshot(
 
     Raises InvalidSnapshot where a reader would.
     """
+    for key in records:
+        kind, _, rest = key.partition(":")
+        touchpoint, *cell = rest.split(":", 2)
+        whole = {"touchpoint": 0, "cell": 2}.get(kind) == len(cell)
+        if not whole or (cell and cell[0] not in LEVELS[1:]) or f"touchpoint:{touchpoint}" not in records:
+            raise InvalidSnapshot(key, "is neither a touchpoint nor a cell of one")
     try:
         noted = {} if trained is None else {TRAINED_KEY: trained}
         lines = [_dump({"format": FORMAT, **header, "records": len(records) + len(noted)})]
@@ -193,32 +223,32 @@ def write_snapshot(
     except ValueError as error:
         raise InvalidSnapshot("", f"cannot be written as JSON: {error}") from error
     text = "\n".join(lines) + "\n"
-    snapshot = Snapshot.from_text(text)
-    for key in records:
-        kind, _, rest = key.partition(":")
-        touchpoint, *cell = rest.split(":", 2)
-        whole = {"touchpoint": 0, "cell": 2}.get(kind) == len(cell)
-        if not whole or (cell and cell[0] not in LEVELS[1:]) or f"touchpoint:{touchpoint}" not in records:
-            raise InvalidSnapshot(key, "is neither a touchpoint nor a cell of one")
-        place = snapshot.touchpoint(touchpoint)
+    _read_all(Snapshot.from_text(text), records)
+    return text
+
+
+def _read_all(snapshot: Snapshot, keys: Iterable[str]) -> None:
+    for key in keys:
+        _, touchpoint, *cell = key.split(":", 3)
         if cell:
             snapshot.cell(touchpoint, cell[0], cell[1])
         else:
-            for index in place.everyone:
-                place.markup.html(index)
-    return text
+            for index in snapshot.touchpoint(touchpoint).everyone:
+                snapshot.html(touchpoint, index)
 
 
 def _write_record(key: str, record: Mapping[str, object]) -> str:
     """The record as it stands behind its key: a touchpoint's with the columns of its variants, and their HTML behind
-    it. What is no list of variants is left as it is, for the reader to refuse."""
-    variants = record.get("variants")
-    if not key.startswith("touchpoint:") or not isinstance(variants, list):
+    it."""
+    if not key.startswith("touchpoint:"):
         return _dump(record)
-    if not all(isinstance(each, Mapping) for each in variants):
-        return _dump(record)
-    columns = write_variants(variants)
-    return "\t".join([_dump({**record, "variants": columns}), *[_dump(each.get("html")) for each in variants]])
+    variants = Reader(record, key, InvalidSnapshot).items("variants")
+    rows = [Reader(each, f"{key}.variants[{i}]", InvalidSnapshot).data for i, each in enumerate(variants)]
+    for i, row in enumerate(rows):
+        for field in row:
+            if field not in (*FIELDS, "condition", "html"):
+                raise InvalidSnapshot(f"{key}.variants[{i}].{field}", "is no field of a variant")
+    return "\t".join([_dump({**record, "variants": to_columns(rows)}), *[_dump(row.get("html")) for row in rows]])
 
 
 def _dump(value: object) -> str:

@@ -45,22 +45,24 @@ def plan_page(
         try:
             place = situation.snapshot.touchpoint(name)
             wanted = place.index_of(forced[name]) if name in forced else None
-            if wanted is None:
-                decision = decide(name, situation, kept.get(name))
-                failures.extend(decision.fallbacks)
-            else:
-                decision = preview(name, wanted, situation)
-            slots.append(Slot(decision, _html_of(place, decision)))
+            decision = (
+                preview(name, wanted, situation) if wanted is not None else decide(name, situation, kept.get(name))
+            )
+            slots.append(Slot(decision, _html_of(place, decision, situation)))
+            failures.extend(decision.fallbacks)
         except InvalidSnapshot:
             failures.append("touchpoint_invalid")
     return PagePlan(slots=tuple(slots), situation=situation, failures=tuple(failures))
 
 
-def _html_of(place: Touchpoint, decision: Decision) -> str | None:
+def _html_of(place: Touchpoint, decision: Decision, situation: Situation) -> str | None:
     """The chosen variant's HTML; a slate's in its order."""
+    snapshot = situation.snapshot
     if not decision.slate:
-        return place.markup.html(decision.variant_index)
-    ranked = [place.markup.html(index) for name in decision.slate if (index := place.index_of(name)) is not None]
+        return snapshot.html(place.name, decision.variant_index)
+    ranked = [
+        snapshot.html(place.name, index) for name in decision.slate if (index := place.index_of(name)) is not None
+    ]
     return "".join(html for html in ranked if html is not None)
 
 

@@ -37,7 +37,7 @@ class Case(NamedTuple):
 # By the path of the case in workers/micro.py. A further case is a further row.
 CASES: Final[Mapping[str, Case]] = {
     "nothing": Case("an empty call (the loop's own cost)"),
-    "hashes/20": Case("the floor: the 20 SHA-256 of five decisions among 4 variants, and nothing else"),
+    "hashes/20": Case("the 20 hashes of five draws among 4 variants alone"),
     "decide/five": Case("decide, 5 touchpoints of 4 variants, published cells, a first page", 60),
     "decide-visited/five": Case("decide, the same, a later page of a third visit", 60),
     "decide/five-targeted": Case("decide, a first page, one variant excluded by targeting"),

@@ -31,7 +31,7 @@ NOTES: Final = (
     "Every start is a workerd of its own. workerd loads Python and the Worker's modules before it listens, so that is "
     "not in the first request; reading and parsing the snapshot is. Personalised: how often the first page was. "
     "Parsing is timed inside workerd, over the same text, less the request around it: a snapshot's header and outline "
-    "at once, a record when it is first asked for."
+    "at once, a record when it is first asked for (with the HTML of one of its variants)."
 )
 out = Console(highlight=False, stderr=True)
 

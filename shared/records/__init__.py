@@ -15,10 +15,10 @@ from shared.records.touchpoint import (
     read_cell,
     read_touchpoint,
 )
-from shared.records.variants import Variant, write_variants
+from shared.records.variants import Variant, to_columns
 
 __all__ = [
     "CLUSTER_TTL_MS", "EPOCHS", "FORMAT", "HOUR_MS", "INDIVIDUAL_TTL_MS", "MOST_FEATURES", "MOST_SLOTS",
     "AttributeSource", "Header", "Phrase", "Segment", "Touchpoint", "Variant", "read_cell", "read_header",
-    "read_touchpoint", "write_variants",
+    "read_touchpoint", "to_columns",
 ]  # fmt: skip

@@ -69,8 +69,10 @@ class Consent:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Header:
-    """What a request needs to know before it looks at any touchpoint."""
+    """What a request needs to know before it looks at any touchpoint. `is_older` says that it was published in the
+    OLDER_FORMAT."""
 
+    is_older: bool
     version: str
     site: str
     created_ms: int
@@ -100,6 +102,7 @@ def read_header(data: object) -> tuple[Header, int]:
     interest = reader.optional_text("interest", longest=200) or ""
     refuse_sensitive(interest, reader.place("interest"))
     header = Header(
+        is_older=reader.data["format"] == OLDER_FORMAT,
         version=reader.text("version", longest=200),
         site=reader.text("site", longest=200),
         created_ms=reader.whole("created_ms", low=0, high=LATEST_MS),

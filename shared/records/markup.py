@@ -1,4 +1,4 @@
-"""The HTML of a touchpoint's variants: one JSON text (or null) each, beside the record, read when it is first shown.
+"""The HTML of a touchpoint's variants, read when it is first shown.
 
 A decision needs the record, a page the HTML of what was chosen: reading the HTML of hundreds of variants with the
 record would keep the isolate busy for nothing.
@@ -6,21 +6,22 @@ record would keep the isolate busy for nothing.
 
 from __future__ import annotations
 
-import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Sequence
 
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader, load_json
 
 
 class Markup:
-    """The HTML of a touchpoint's variants, in their order; `place` is where the touchpoint stands."""
+    """The HTML of a touchpoint's variants, in their order; `place` is where the touchpoint stands, and `parse` makes a
+    text, or None, of what is there for each."""
 
-    __slots__ = ("_place", "_read", "_texts")
+    __slots__ = ("_parse", "_place", "_read", "_unread")
 
-    def __init__(self, place: str, texts: Iterable[str]) -> None:
+    def __init__(self, place: str, unread: Sequence[object], parse: Callable[[object], object]) -> None:
         self._place = place
-        self._texts = list(texts)
+        self._unread = list(unread)
+        self._parse = parse
         self._read: dict[int, str | None] = {}
 
     def html(self, index: int) -> str | None:
@@ -32,20 +33,20 @@ class Markup:
             pass
         variant = f"{self._place}.variants[{index}]"
         try:
-            data = load_json(self._texts[index])
+            data = self._parse(self._unread[index])
         except ValueError as error:
             raise InvalidSnapshot(f"{variant}.html", f"is not JSON ({error})") from error
         found = self._read[index] = Reader({"html": data}, variant, InvalidSnapshot).optional_text("html")
-        self._texts[index] = ""  # not kept twice
+        self._unread[index] = None  # not kept twice
         return found
 
 
-def read_markup(reader: Reader, parts: Sequence[str], count: int) -> Markup:
-    """The HTML of `count` variants from the parts beside a touchpoint's record. An older origin has written it into the
-    record, where the variants stand one by one. Raises InvalidSnapshot where parts are missing."""
-    variants = reader.data.get("variants")
-    if isinstance(variants, list):
-        parts = [json.dumps(each.get("html")) for each in variants]
-    if len(parts) != count:
-        raise InvalidSnapshot(reader.place("variants"), f"{count} variants, but the HTML of {len(parts)}")
-    return Markup(reader.path, parts)
+def read_markup(reader: Reader, htmls: Sequence[str] | None, count: int) -> Markup:
+    """The HTML of `count` variants: `htmls` are the JSON texts beside the touchpoint's record, None where an older
+    origin has written them into it. Raises InvalidSnapshot where some are missing."""
+    if htmls is None:
+        rows = [Reader(each, reader.path, InvalidSnapshot).data for each in reader.items("variants")]
+        return Markup(reader.path, [row.get("html") for row in rows], lambda html: html)
+    if len(htmls) != count:
+        raise InvalidSnapshot(reader.place("variants"), f"{count} variants, but the HTML of {len(htmls)}")
+    return Markup(reader.path, htmls, lambda text: load_json(str(text)))

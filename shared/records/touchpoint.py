@@ -78,11 +78,11 @@ class Touchpoint:
         return LEVELS.index(level) >= self.finest
 
 
-def read_touchpoint(name: str, data: object, htmls: Sequence[str] = ()) -> Touchpoint:
-    """Read the record of one touchpoint, and the HTML of its variants that stands beside it (see `read_markup`).
-    Raises InvalidSnapshot."""
+def read_touchpoint(name: str, data: object, htmls: Sequence[str] | None) -> Touchpoint:
+    """Read the record of one touchpoint; `htmls` are the HTML of its variants, a JSON text each, or None where an older
+    origin has written variants and HTML one by one into the record. Raises InvalidSnapshot."""
     reader = Reader(data, f"touchpoint:{name}", InvalidSnapshot)
-    variants = read_variants(reader)
+    variants = read_variants(reader, are_rows=htmls is None)
     names = tuple([variant.name for variant in variants])
     if not variants:
         raise InvalidSnapshot(reader.place("variants"), "is empty")

@@ -2,7 +2,7 @@
 
 Published, they stand by columns, since a catalogue of thousands must not keep the isolate busy: of each field the
 values of all variants in their order, null where one has none; a field that none of them has is left out. The column
-`condition` holds indices of `conditions`, as variants often have the same.
+`condition` holds indices of `conditions`, as variants often have the same. An older origin wrote one object a variant.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from typing import Final
 from shared.conditions import Condition
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader, has_surrogate, kind_of
-from shared.records.parts import compile_checked, read_texts
+from shared.records.parts import compile_checked
 
 FIELDS: Final = ("name", "floor", "cap", "interests", "because")
 
@@ -36,7 +36,7 @@ class Variant:
     because: str
 
 
-def write_variants(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
+def to_columns(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """The columns of variants that are given one by one, each with its `condition`."""
     columns = {field: [row.get(field) for row in rows] for field in FIELDS}
     conditions = [row.get("condition") for row in rows]
@@ -52,10 +52,13 @@ def write_variants(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
     }
 
 
-def read_variants(parent: Reader) -> tuple[Variant, ...]:
+def read_variants(parent: Reader, *, are_rows: bool) -> tuple[Variant, ...]:
     """Read the variants: at once, where every field is plainly as it should be, and else one by one, which tells what
-    is wrong. Raises InvalidSnapshot."""
-    columns = Reader(_find_columns(parent), parent.place("variants"), InvalidSnapshot)
+    is wrong. `are_rows`: as an older origin wrote them. Raises InvalidSnapshot."""
+    columns = Reader(_find_columns(parent, are_rows), parent.place("variants"), InvalidSnapshot)
+    for field in columns.data:
+        if field not in (*FIELDS, "condition", "conditions"):
+            raise InvalidSnapshot(columns.place(field), "is no field of variants that this version knows")
     names = columns.items("name")
     count = len(names)
     conditions = _read_conditions(columns, count)
@@ -72,17 +75,16 @@ def read_variants(parent: Reader) -> tuple[Variant, ...]:
         and _are_lists_of_texts(interests)
     ):
         return tuple(map(Variant, names, floors, caps, map(tuple, interests), conditions, becauses))  # type: ignore[arg-type]  # as was checked
-    return tuple([_read_variant(columns, i, condition) for i, condition in enumerate(conditions)])
+    fields = zip(names, floors, caps, interests, conditions, becauses, strict=True)
+    return tuple([_read_variant(f"{columns.path}[{i}]", *each) for i, each in enumerate(fields)])
 
 
-def _find_columns(parent: Reader) -> Mapping[str, object]:
-    """The columns; those of an older origin, which wrote the variants one by one, are made."""
-    data = parent.data.get("variants")
-    if isinstance(data, Mapping):
-        return data
-    rows = parent.items("variants")
-    return write_variants(
-        [Reader(row, f"{parent.place('variants')}[{i}]", InvalidSnapshot).data for i, row in enumerate(rows)]
+def _find_columns(parent: Reader, are_rows: bool) -> Mapping[str, object]:
+    if not are_rows:
+        return parent.mapping("variants")
+    place = parent.place("variants")
+    return to_columns(
+        [Reader(row, f"{place}[{i}]", InvalidSnapshot).data for i, row in enumerate(parent.items("variants"))]
     )
 
 
@@ -98,12 +100,11 @@ def _read_column(columns: Reader, field: str, count: int, default: object = None
 
 def _read_conditions(columns: Reader, count: int) -> Sequence[Condition | None]:
     """The variants' conditions, each compiled once."""
-    if "condition" not in columns.data:
-        return [None] * count
-    listed = columns.items("conditions")
+    indices = _read_column(columns, "condition", count)
+    listed = columns.items("conditions") if "condition" in columns.data or "conditions" in columns.data else []
     compiled: dict[int, Condition] = {}
     found: list[Condition | None] = []
-    for i, index in enumerate(_read_column(columns, "condition", count)):
+    for i, index in enumerate(indices):
         if index is None:
             found.append(None)
             continue
@@ -114,6 +115,9 @@ def _read_conditions(columns: Reader, count: int) -> Sequence[Condition | None]:
         if index not in compiled:
             compiled[index] = compile_checked(Reader({"condition": listed[index]}, place, InvalidSnapshot), "condition")
         found.append(compiled[index])
+    if len(compiled) < len(listed):
+        unused = next(i for i in range(len(listed)) if i not in compiled)
+        raise InvalidSnapshot(columns.place(f"conditions[{unused}]"), "is the condition of no variant")
     return found
 
 
@@ -138,20 +142,26 @@ def _are_shares(values: Sequence[object]) -> bool:
     return min(numbers, default=0.0) >= 0.0 and max(numbers, default=0.0) <= 1.0 and not any(map(isnan, numbers))
 
 
-def _read_variant(columns: Reader, index: int, condition: Condition | None) -> Variant:
-    """The variant of that index, field by field."""
-    row = {field: columns.items(field)[index] for field in FIELDS if field in columns.data}
-    present = {field: value for field, value in row.items() if value is not None}
-    reader = Reader(present, f"{columns.path}[{index}]", InvalidSnapshot)
-    floor = reader.number("floor", low=0.0, high=1.0)
-    cap = reader.number("cap", low=0.0, high=1.0) if "cap" in reader.data else 1.0
-    if floor > cap:
-        raise InvalidSnapshot(reader.place("floor"), f"{floor!r} is above the cap {cap!r}")
+def _read_variant(
+    place: str,
+    name: object,
+    floor: object,
+    cap: object,
+    interests: object,
+    condition: Condition | None,
+    because: object,
+) -> Variant:
+    """One variant, field by field."""
+    given = {"name": name, "floor": floor, "cap": cap, "interests": interests, "because": because}
+    reader = Reader({field: value for field, value in given.items() if value is not None}, place, InvalidSnapshot)
+    least, most = reader.number("floor", low=0.0, high=1.0), reader.number("cap", low=0.0, high=1.0)
+    if least > most:
+        raise InvalidSnapshot(reader.place("floor"), f"{least!r} is above the cap {most!r}")
     return Variant(
         name=reader.text("name", longest=200),
-        floor=floor,
-        cap=cap,
-        interests=read_texts(reader, "interests"),
+        floor=least,
+        cap=most,
+        interests=reader.texts("interests"),
         condition=condition,
-        because=reader.optional_text("because", longest=200) or "",
+        because=reader.text("because", longest=200),
     )

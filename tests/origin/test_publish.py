@@ -14,6 +14,7 @@ from origin.kv import KvClient
 from origin.lake import Lake
 from origin.publish import Published, make_snapshot, publish, read_pointer
 from origin.train import Model, train
+from shared.records import FORMAT
 from shared.snapshot import Pointer, Snapshot
 from tests.origin.proxy import Answer, Call, Forward, Proxy, Rule, refuse_keys
 from tests.origin.shop import DAY_MS, NOON_MS, VARIANTS, Event, dump_pointer, exposure, goal, make_config, store
@@ -60,7 +61,7 @@ def test_the_snapshot_holds_the_configuration_and_the_models_cells(
     assert version.startswith(f"{datetime.fromtimestamp(LATER_MS / 1000, UTC):%Y%m%dT%H%M%S}000Z-")
     assert (header.site, header.holdout_share, header.goals, header.created_ms) == ("shop", 0.1, ("click",), LATER_MS)
     assert [segment.name for segment in header.segments] == ["mobile", "desktop"]
-    assert [(each.name, hero.markup.html(i), each.floor) for i, each in enumerate(hero.variants)] == [
+    assert [(each.name, snapshot.html("hero", i), each.floor) for i, each in enumerate(hero.variants)] == [
         ("house", None, 0.05),
         ("craft", "<b>craft</b>", 0.0),
         ("offer", "<b>offer</b>", 0.0),
@@ -285,6 +286,17 @@ def test_the_same_content_is_written_again_where_kv_holds_it_damaged(
     assert done.replaced is not None and done.replaced.startswith(f"the key {key} {problem}")
     assert kv.get(done.keys[0]) == make_snapshot(config, model, LATER_MS)[1]
     assert publish(config, model, lake, kv, LATER_MS).replaced is None
+
+
+def test_the_same_content_in_a_later_format_is_another_version(
+    config: Config, model: Model, lake: Lake, kv: KvClient, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with monkeypatch.context() as earlier:
+        earlier.setattr("origin.publish.FORMAT", FORMAT - 1)
+        before = publish(config, model, lake, kv, NOON_MS)
+    done = publish(config, model, lake, kv, LATER_MS)
+    assert (done.changed, done.replaced) == (True, None)
+    assert done.version.partition("-")[2] != before.version.partition("-")[2]
 
 
 def test_the_version_is_the_moment_and_a_hash_of_the_content(config: Config, model: Model) -> None:

@@ -66,7 +66,8 @@ def read_all(text: str) -> None:
     """Read a snapshot with every record that it holds."""
     snapshot = Snapshot.from_text(text)
     for name in snapshot.header.pages:
-        snapshot.touchpoint(name)
+        for i in snapshot.touchpoint(name).everyone:
+            snapshot.html(name, i)
         snapshot.cell(name, "global", "")
         for segment in snapshot.header.segments:
             snapshot.cell(name, "segment", segment.name)

@@ -10,7 +10,7 @@ from dataclasses import replace
 import pytest
 
 from shared.errors import InvalidSnapshot
-from shared.records import CLUSTER_TTL_MS, INDIVIDUAL_TTL_MS, MOST_FEATURES, MOST_SLOTS, read_touchpoint, write_variants
+from shared.records import CLUSTER_TTL_MS, INDIVIDUAL_TTL_MS, MOST_FEATURES, MOST_SLOTS, read_touchpoint, to_columns
 from shared.snapshot import Snapshot, write_snapshot
 from tests.asking import Record, Records, cell, place, publish, publish_hero, variant
 
@@ -95,8 +95,7 @@ def test_a_header_without_a_required_field_is_refused(site_header: Record, site_
     ("change", "message"),
     [
         ({"variants": []}, "touchpoint:hero.variants: is empty"),
-        ({"variants": {}}, "touchpoint:hero.variants.name: missing; expected a list"),
-        ({"variants": 7}, "touchpoint:hero.variants: expected a list, got 7"),
+        ({"variants": {}}, "touchpoint:hero.variants: expected a list, got an object"),
         ({"variants": [7]}, "touchpoint:hero.variants[0]: expected an object, got 7"),
         ({"default": 3}, "touchpoint:hero.default: expected a whole number from 0 to 2, got 3"),
         ({"default": True}, "touchpoint:hero.default: expected a whole number from 0 to 2, got True"),
@@ -120,6 +119,7 @@ def test_a_touchpoint_not_of_the_form_is_refused_with_its_place(
     [
         (1, {"name": "house"}, "touchpoint:hero.variants: two variants have the same name"),
         (0, {"name": ...}, "touchpoint:hero.variants[0].name: missing; expected a string"),
+        (1, {"weight": 5}, "touchpoint:hero.variants[1].weight: is no field of a variant"),
         (1, {"html": 5}, "touchpoint:hero.variants[1].html: expected a string, got 5"),
         (
             1,
@@ -159,8 +159,9 @@ def test_variants_read_by_columns_are_those_that_are_read_one_by_one(irregular: 
         variant("c", condition=dict(phone), cap=0.5),
         variant("d", condition={"device": "desktop"}),
     ]
-    plain = read_touchpoint("hero", place(*variants))
-    other = read_touchpoint("hero", place(*variants, variant("e", **irregular)))
+    plain = read_touchpoint("hero", place(*variants), None)
+    # A whole number is nothing that a column is read with at once.
+    other = read_touchpoint("hero", place(*variants, variant("e", **irregular), variant("f", floor=0)), None)
     ask_phone, ask_desktop = plain.variants[1].condition, plain.variants[3].condition
     assert ask_phone is plain.variants[2].condition, "the same condition is compiled once"
     assert ask_phone is not None and ask_desktop is not None
@@ -189,7 +190,7 @@ def test_variants_read_by_columns_are_those_that_are_read_one_by_one(irregular: 
     ],
 )
 def test_what_no_column_may_hold_is_refused_with_its_place(change: Record, message: str) -> None:
-    assert message_of(lambda: read_touchpoint("hero", place("a", variant("b", **change)))) == message
+    assert message_of(lambda: read_touchpoint("hero", place("a", variant("b", **change)), None)) == message
 
 
 COLUMNS: Record = {"name": ["a", "b", "c"], "floor": [0.0, 0.1, 0.0], "condition": [0, None, 0]}
@@ -202,12 +203,12 @@ def test_variants_are_published_by_columns_and_each_condition_once() -> None:
         variant("b", floor=0.1),
         variant("c", condition=dict(PHONE), interests=["hats"]),
     ]
-    columns = write_variants(rows)
+    columns = to_columns(rows)
     assert columns == {**COLUMNS, "conditions": [PHONE], "interests": [None, None, ["hats"]]}
-    assert write_variants([variant("a")]) == {"name": ["a"], "floor": [0.0]}
+    assert to_columns([variant("a")]) == {"name": ["a"], "floor": [0.0]}
     htmls = ["null"] * 3
     read = read_touchpoint("hero", {**place(), "variants": columns}, htmls)
-    older = read_touchpoint("hero", place(*rows))
+    older = read_touchpoint("hero", place(*rows), None)
     assert read.variants[0].condition is read.variants[2].condition is not None
     for one, each in zip(read.variants, older.variants, strict=True):
         assert replace(one, condition=None) == replace(each, condition=None)
@@ -226,6 +227,11 @@ def test_variants_are_published_by_columns_and_each_condition_once() -> None:
             "touchpoint:hero.variants[0].because: 201 characters; at most 200 are allowed",
         ),
         ({"conditions": None}, "touchpoint:hero.variants.conditions: expected a list, got nothing"),
+        ({"condition": None}, "touchpoint:hero.variants.condition: expected a list, got nothing"),
+        ({"condition": [None] * 3}, "touchpoint:hero.variants.conditions[0]: is the condition of no variant"),
+        ({"conditions": [PHONE, 7]}, "touchpoint:hero.variants.conditions[1]: is the condition of no variant"),
+        ({"caps": [0.1] * 3}, "touchpoint:hero.variants.caps: is no field of variants that this version knows"),
+        ({"floor": [None, 0.1, 0.0]}, "touchpoint:hero.variants[0].floor: expected a number, got nothing"),
         ({"conditions": []}, "touchpoint:hero.variants[0].condition: expected the index of one of 0 conditions, got 0"),
         ({"conditions": ["x"]}, "touchpoint:hero.variants[0].condition: expected an object, got the text 'x'"),
         (

@@ -32,7 +32,7 @@ def test_what_was_written_is_read(site_header: Record, site_records: Records) ->
     hero = snapshot.touchpoint("hero")
     assert [variant.name for variant in hero.variants] == ["house", "offer", "craft"]
     assert [variant.floor for variant in hero.variants] == [0.1, 0.05, 0.0]
-    assert [hero.markup.html(i) for i in hero.everyone] == [None, "<b>offer</b>", "<b>craft</b>"]
+    assert [snapshot.html("hero", i) for i in hero.everyone] == [None, "<b>offer</b>", "<b>craft</b>"]
     assert (hero.default, hero.epoch, hero.goal, hero.pages) == (0, "session", "order", ("/", "/men/*"))
 
 
@@ -135,8 +135,13 @@ def test_a_snapshot_cut_at_any_line_or_letter_of_its_last_record_is_refused(
             assert message_of(lambda: Snapshot.from_text(lines[0])) == expected
         with pytest.raises(InvalidSnapshot, match=r"^header\.records: "):
             Snapshot.from_text("".join(lines[:kept]))
-    half = Snapshot.from_text(text[:-40])
-    assert message_of(lambda: half.touchpoint("banner")).startswith("touchpoint:banner: is not JSON (")
+    last = lines[-1]
+    assert last.startswith("touchpoint:banner\t")
+    for length in range(len("touchpoint:banner\t"), len(last) - 1):
+        cut = Snapshot.from_text("".join([*lines[:-1], last[:length]]))
+        message = message_of(lambda: [cut.html("banner", i) for i in (0, 1)])  # noqa: B023 - at once
+        assert message.startswith("touchpoint:banner")
+        assert message_of(lambda: cut.touchpoint("banner")) == message  # noqa: B023
 
 
 @pytest.mark.parametrize(
@@ -173,7 +178,7 @@ def test_not_a_number_is_never_written(site_header: Record) -> None:
         write_snapshot({**site_header, "holdout_share": math.nan}, {})
 
 
-def test_the_text_form_is_one_json_document_a_line(site_header: Record, site_records: Records) -> None:
+def test_the_text_form_is_one_record_a_line(site_header: Record, site_records: Records) -> None:
     first, *rest = write_snapshot(site_header, site_records).splitlines()
     assert json.loads(first)["format"] == FORMAT
     assert json.loads(first)["records"] == len(rest) == len(site_records)
@@ -194,41 +199,74 @@ def test_html_with_tabs_and_lines_comes_back_as_it_was(site_header: Record, site
     records = {**site_records, "touchpoint:banner": {**site_records["touchpoint:banner"], "variants": variants}}
     text = write_snapshot(site_header, records)
     assert text.count("\n") == 1 + len(records)
-    markup = Snapshot.from_text(text).touchpoint("banner").markup
-    assert [markup.html(i) for i in (0, 1, 0)] == [html, "", html]
+    snapshot = Snapshot.from_text(text)
+    assert [snapshot.html("banner", i) for i in (0, 1, 0)] == [html, "", html]
+    assert snapshot.html("banner", 0) is snapshot.html("banner", 0)
 
 
-def test_html_is_read_once_and_damaged_html_is_found_where_it_is_asked_for(
-    site_header: Record, site_records: Records
+@pytest.mark.parametrize(
+    ("damage", "message"),
+    [
+        ('"<b>offer</b>', "is not JSON ("),
+        ("[7]", "expected a string, got a list"),
+        ("1e999", "expected a string, got inf"),
+    ],
+)
+def test_damaged_html_is_found_when_it_is_shown_and_the_touchpoint_is_damaged_from_then_on(
+    site_header: Record, site_records: Records, damage: str, message: str
 ) -> None:
     text = write_snapshot(site_header, site_records)
-    markup = Snapshot.from_text(text.replace('"<b>offer</b>"', '"<b>offer</b>')).touchpoint("hero").markup
-    assert markup.html(2) is markup.html(2)
-    for _ in range(2):
-        with pytest.raises(InvalidSnapshot, match=r"^touchpoint:hero\.variants\[1\]\.html: is not JSON \("):
-            markup.html(1)
-    number = Snapshot.from_text(text.replace('"<b>offer</b>"', "[7]")).touchpoint("hero").markup
-    assert message_of(lambda: number.html(1)) == "touchpoint:hero.variants[1].html: expected a string, got a list"
+    snapshot = Snapshot.from_text(text.replace('"<b>offer</b>"', damage))
+    assert snapshot.html("hero", 2) == "<b>craft</b>"
+    for action in (
+        lambda: snapshot.html("hero", 1), lambda: snapshot.html("hero", 2), lambda: snapshot.touchpoint("hero")
+    ):  # fmt: skip
+        assert message_of(action).startswith(f"touchpoint:hero.variants[1].html: {message}")
+    assert snapshot.html("banner", 1) == "<i>sale</i>"
 
 
 def test_a_touchpoint_without_the_html_of_all_its_variants_is_damaged(
     site_header: Record, site_records: Records
 ) -> None:
     for written, arrived, count in (('\t"<b>craft</b>"', "", 2), ("\tnull", "\tnull\tnull", 4)):
-        text = write_snapshot(site_header, site_records).replace(written, arrived, 1)
-        expected = f"touchpoint:hero.variants: 3 variants, but the HTML of {count}"
-        assert message_of(lambda text=text: Snapshot.from_text(text).touchpoint("hero")) == expected  # type: ignore[misc]
+        snapshot = Snapshot.from_text(write_snapshot(site_header, site_records).replace(written, arrived, 1))
+        for action in (lambda: snapshot.touchpoint("hero"), lambda: snapshot.html("hero", 0)):  # noqa: B023 - at once
+            assert message_of(action) == f"touchpoint:hero.variants: 3 variants, but the HTML of {count}"
+
+
+def publish_older(header: Record, records: Records) -> Snapshot:
+    """As version 2 of the format has it: the HTML stands in the records."""
+    first = {"format": 2, **header, "records": len(records)}
+    lines = [json.dumps(first), *[f"{key}\t{json.dumps(record)}" for key, record in records.items()]]
+    return Snapshot.from_text("\n".join(lines) + "\n")
 
 
 def test_what_an_older_origin_published_is_served(site_header: Record, site_records: Records) -> None:
-    """Its records hold the HTML."""
-    header = {"format": 2, **site_header, "records": len(site_records)}
-    lines = [json.dumps(header), *[f"{key}\t{json.dumps(record)}" for key, record in site_records.items()]]
-    older = Snapshot.from_text("\n".join(lines) + "\n")
-    hero = older.touchpoint("hero")
-    assert [hero.markup.html(i) for i in hero.everyone] == [None, "<b>offer</b>", "<b>craft</b>"]
-    newer = Snapshot.from_text(write_snapshot(site_header, site_records)).touchpoint("hero")
-    assert (hero.names, hero.floors, hero.is_targeted) == (newer.names, newer.floors, newer.is_targeted)
+    older = publish_older(site_header, site_records)
+    newer = Snapshot.from_text(write_snapshot(site_header, site_records))
+    for name in ("hero", "banner"):
+        one, other = older.touchpoint(name), newer.touchpoint(name)
+        assert (one.names, one.floors, one.is_targeted) == (other.names, other.floors, other.is_targeted)
+        assert [older.html(name, i) for i in one.everyone] == [newer.html(name, i) for i in other.everyone]
+
+
+def test_the_html_of_an_older_record_is_checked_when_it_is_shown(site_header: Record, site_records: Records) -> None:
+    variants = [{"name": "plain", "html": None, "floor": 0.0}, {"name": "sale", "html": 5, "floor": 0.0}]
+    records = {**site_records, "touchpoint:banner": {**site_records["touchpoint:banner"], "variants": variants}}
+    older = publish_older(site_header, records)
+    assert older.html("banner", 0) is None
+    expected = "touchpoint:banner.variants[1].html: expected a string, got 5"
+    assert message_of(lambda: older.html("banner", 1)) == expected
+
+
+@pytest.mark.parametrize(("written", "read"), [(2, 3), (3, 2)])
+def test_each_format_has_one_form(site_header: Record, site_records: Records, written: int, read: int) -> None:
+    text = write_snapshot(site_header, site_records)
+    if written == 2:
+        lines = [f"{key}\t{json.dumps(record)}" for key, record in site_records.items()]
+        text = "\n".join([text.partition("\n")[0], *lines])
+    snapshot = Snapshot.from_text(text.replace(f'"format":{FORMAT}', f'"format":{read}', 1))
+    assert message_of(lambda: snapshot.touchpoint("hero")).startswith("touchpoint:hero")
 
 
 def test_the_epochs_are_the_documented_ones() -> None:

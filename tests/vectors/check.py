@@ -298,6 +298,7 @@ _CHECKS: dict[str, Callable[[Case], CaseCheck]] = {
     "fold": _check_fold,
     "shift": _check_shift,
     "decide": _check_decide,
+    "older": _check_decide,
     "relax": _check_decide,
     "freeze": _check_freeze,
 }

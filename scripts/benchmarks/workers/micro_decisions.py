@@ -157,7 +157,7 @@ def draw(_: str) -> Case:
 
 
 def hash_only(number: str) -> Case:
-    """So many hashes of what a decision hashes: no way of writing `decide` is faster."""
+    """So many hashes of what a draw hashes, which no way of writing `decide` can do without."""
     count = int(number)
     return lambda i: [sha256(b"site\x1fhero\x1fsession 1\x1funit-%d\x1f\x1fv0" % i).digest() for _ in range(count)]
 
@@ -199,7 +199,7 @@ def parse_snapshot(name: str) -> Case:
 def parse_touchpoint(name: str) -> Case:
     """The record of a snapshot's first touchpoint, and the HTML of its first variant."""
     header, line = _snapshot(name).header, _records(name)["touchpoint:t0"]
-    return lambda _: Snapshot(header, {"touchpoint:t0": line}).touchpoint("t0").markup.html(0)
+    return lambda _: Snapshot(header, {"touchpoint:t0": line}).html("t0", 0)
 
 
 def parse_cell(name: str) -> Case:
