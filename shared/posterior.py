@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from math import sqrt
 from typing import Final
 
@@ -39,6 +39,16 @@ class Shift:
     features: tuple[Feature, ...]
     weights: tuple[tuple[float, ...], ...]
     covariances: tuple[tuple[tuple[float, ...], ...], ...]
+    # Of each matrix row, column and value of what is not 0, in their order: mostly the diagonal alone.
+    entries: tuple[tuple[tuple[int, int, float], ...], ...] = field(init=False, repr=False, compare=False)
+
+    def __post_init__(self) -> None:
+        """Find the entries of the covariances."""
+        entries = [
+            tuple([(i, j, value) for i, row in enumerate(matrix) for j, value in enumerate(row) if value != 0.0])
+            for matrix in self.covariances
+        ]
+        object.__setattr__(self, "entries", tuple(entries))
 
 
 def read_posterior(reader: Reader, level: str, name: str, count: int, *, has_probabilities: bool) -> Posterior:
@@ -62,16 +72,12 @@ def shift_posterior(posterior: Posterior, shift: Shift, values: Sequence[float])
     """
     present = [(i, x) for i, x in enumerate(values) if x != 0.0]
     means, sds = [], []
-    for mean, sd, weights, covariance in zip(
-        posterior.means, posterior.sds, shift.weights, shift.covariances, strict=True
-    ):
+    for mean, sd, weights, entries in zip(posterior.means, posterior.sds, shift.weights, shift.entries, strict=True):
         for i, x in present:
             mean += weights[i] * x  # noqa: PLW2901 - adds up
         variance = 0.0
-        for i, x in present:
-            row = covariance[i]
-            for j, y in present:
-                variance += x * row[j] * y  # both halves, in this order: what was logged is replayed to the bit
+        for i, j, value in entries:
+            variance += values[i] * value * values[j]
         means.append(mean)
         sds.append(sqrt(sd * sd + variance) if variance > 0.0 else sd)
     return Posterior(posterior.level, posterior.name, tuple(means), tuple(sds), ())
