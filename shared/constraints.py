@@ -13,7 +13,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from itertools import groupby
 from math import fsum
-from operator import le
+from operator import gt, le
 from typing import Final
 
 from shared.errors import Unsatisfiable
@@ -140,9 +140,9 @@ def _relax_bounds(
     floors: Sequence[float], caps: Sequence[float], relaxations: list[str]
 ) -> tuple[Sequence[float], Sequence[float]]:
     """The bounds, relaxed where no distribution keeps them; at most one kind needs it, floors being below caps."""
-    for floor, cap in zip(floors, caps, strict=True):
-        if floor > cap:
-            raise ValueError(f"floor {floor!r} is above its cap {cap!r}")
+    if any(map(gt, floors, caps)):
+        floor, cap = next(pair for pair in zip(floors, caps, strict=True) if pair[0] > pair[1])
+        raise ValueError(f"floor {floor!r} is above its cap {cap!r}")
     if (total := fsum(floors)) > 1.0 + ROUNDING:
         relaxations.append("floors")
         return [floor / total for floor in floors], caps
@@ -195,8 +195,8 @@ def _project(weights: Sequence[float], floors: Sequence[float], caps: Sequence[f
             served[i] = weights[i] / scale
         low = [i for i in free if served[i] <= floors[i]]
         high = [i for i in free if served[i] >= caps[i]]
-        lack = fsum([floors[i] - served[i] for i in low])
-        excess = fsum([served[i] - caps[i] for i in high])
+        lack = fsum([floors[i] - served[i] for i in low]) if low else 0.0
+        excess = fsum([served[i] - caps[i] for i in high]) if high else 0.0
         if lack >= excess:
             for i in low:
                 served[i] = floors[i]

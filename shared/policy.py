@@ -23,7 +23,7 @@ from bisect import bisect_left
 from collections.abc import Callable, MutableSequence, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
-from math import fsum, sqrt
+from math import fsum, isnan, sqrt
 from operator import mul
 from typing import Final
 
@@ -232,12 +232,10 @@ _LIVE: Final = Rule(below=-LOWEST, above=HIGHEST, growth=0.65, negligible=1e-5, 
 def _check(means: Sequence[float], sds: Sequence[float]) -> None:
     if len(means) != len(sds) or len(means) == 0:
         raise ValueError(f"means and sds must have the same length of at least 1, got {len(means)} and {len(sds)}")
-    for mean in means:
-        if not -1e120 <= mean <= 1e120:
-            raise ValueError(f"means[{list(means).index(mean)}] must be between -1e120 and 1e120, got {mean!r}")
-    for sd in sds:
-        if not 0.0 <= sd <= 1e120:
-            raise ValueError(f"sds[{list(sds).index(sd)}] must be between 0 and 1e120, got {sd!r}")
+    for name, values, least, written in (("means", means, -1e120, "-1e120"), ("sds", sds, 0.0, "0")):
+        if not least <= min(values) or not max(values) <= 1e120 or any(map(isnan, values)):
+            i, value = next(each for each in enumerate(values) if not least <= each[1] <= 1e120)
+            raise ValueError(f"{name}[{i}] must be between {written} and 1e120, got {value!r}")
 
 
 def _polygammas(x: float) -> tuple[float, float]:
