@@ -210,20 +210,9 @@ def _draw(
     redrawn = bool(used) and digest_excluded(distribution.excluded) in used
     salt = salt_of(situation, place.name, epoch, distribution.excluded)
     drawn = uniforms(salt, distribution.suffixes)
-    slate: tuple[str, ...] = ()
-    slate_propensities: tuple[float, ...] = ()
-    relaxations = distribution.relaxations
-    if place.slots > 1:
-        ranked = _rank(place, distribution, salt, drawn)
-        position, propensity = ranked.indices[0], ranked.propensities[0]
-        slate = tuple([distribution.names[i] for i in ranked.indices])
-        slate_propensities = ranked.propensities
-        relaxations += ranked.relaxations
-    else:
-        position = win_race(distribution.probabilities, drawn)
-        propensity = distribution.probabilities[position]
+    slate = _rank(place, distribution, salt, drawn) if place.slots > 1 else None
+    position = slate.indices[0] if slate is not None else win_race(distribution.probabilities, drawn)
     index = distribution.eligible[position]
-    posterior, profile = distribution.posterior, situation.profile
     reason, because = distribution.reasons.get(position) or _reason(place, position, distribution, situation)
     return Decision(
         place.name,
@@ -231,18 +220,18 @@ def _draw(
         epoch,
         place.names[index],
         index,
-        propensity,
-        posterior.level,
-        posterior.name,
+        slate.propensities[0] if slate is not None else distribution.probabilities[position],
+        distribution.posterior.level,
+        distribution.posterior.name,
         False,  # not in the holdout
         not redrawn,
         reason,
         because,
         situation.snapshot.version,
-        profile.header.version if profile is not None else "",
-        slate,
-        slate_propensities,
-        relaxations,
+        situation.profile.header.version if situation.profile is not None else "",
+        tuple([distribution.names[i] for i in slate.indices]) if slate is not None else (),
+        slate.propensities if slate is not None else (),
+        distribution.relaxations + slate.relaxations if slate is not None else distribution.relaxations,
         distribution,
         distribution.excluded,
         used,
