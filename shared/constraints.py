@@ -59,12 +59,11 @@ def constrain(
         lengths = f"{count} probabilities, {len(floors)} floors, {len(caps)} caps and {len(outside)} classes"
         raise ValueError(f"got {lengths}")
     weights = [each if each > SMALLEST else SMALLEST for each in probabilities]
-    total = fsum(weights)
-    served = [weight / total for weight in weights]
+    served = _spread(weights, 1.0)
     relaxations: list[str] = []
     if not (all(map(le, floors, served)) and all(map(le, served, caps))):
         floors, caps = _relax_bounds(floors, caps, relaxations)
-        served = _project(weights, floors, caps, 1.0)
+        _project(served, weights, floors, caps, 1.0)
     if share > 0.0 and outside:
         _raise_outside(served, weights, floors, caps, outside, share, relaxations)
     return Constrained(tuple(served), tuple(relaxations))
@@ -173,26 +172,32 @@ def _raise_outside(
         relaxations.append("interest_share")
         share = max(room, 0.0)
     for members, mass in ((others, share), (insiders, max(1.0 - share, held))):
-        bounds = [floors[i] for i in members], [caps[i] for i in members]
-        for i, probability in zip(members, _project([weights[i] for i in members], *bounds, mass), strict=True):
-            served[i] = probability
+        own = [weights[i] for i in members]
+        parts = _spread(own, mass)
+        _project(parts, own, [floors[i] for i in members], [caps[i] for i in members], mass)
+        for i, part in zip(members, parts, strict=True):
+            served[i] = part
 
 
-def _project(weights: Sequence[float], floors: Sequence[float], caps: Sequence[float], mass: float) -> list[float]:
-    """Return min(max(floor, λ w), cap) with the λ for which it sums to `mass`, which floors and caps allow.
+def _spread(weights: Sequence[float], mass: float) -> list[float]:
+    """The weights, scaled to sum to `mass`."""
+    scale = fsum(weights) / mass if mass > 0.0 else float("inf")
+    return [weight / scale for weight in weights]
+
+
+def _project(
+    served: list[float], weights: Sequence[float], floors: Sequence[float], caps: Sequence[float], mass: float
+) -> None:
+    """Turn what is `served` if nothing binds into min(max(floor, λ w), cap) with the λ for which it sums to `mass`,
+    which floors and caps allow.
 
     With λ as if nothing that is open were bound, either the variants below their floors lack more than those above
     their caps have in excess, or less. In the first case λ can only fall, so the former stay at their floors for good;
     in the second it can only rise, so the latter stay at their caps. A round settles all of them at once.
     """
-    served = [0.0] * len(weights)
     free = list(range(len(weights)))
     held: list[float] = []
-    while free:
-        left = mass - fsum(held)
-        scale = fsum([weights[i] for i in free]) / left if left > 0.0 else float("inf")
-        for i in free:
-            served[i] = weights[i] / scale
+    while True:
         low = [i for i in free if served[i] <= floors[i]]
         high = [i for i in free if served[i] >= caps[i]]
         lack = fsum([floors[i] - served[i] for i in low]) if low else 0.0
@@ -210,8 +215,13 @@ def _project(weights: Sequence[float], floors: Sequence[float], caps: Sequence[f
             held += [caps[i] for i in high]
             free = [i for i in free if served[i] < caps[i]]
         else:
-            break
-    return served
+            return
+        if not free:
+            return
+        left = mass - fsum(held)
+        scale = fsum([weights[i] for i in free]) / left if left > 0.0 else float("inf")
+        for i in free:
+            served[i] = weights[i] / scale
 
 
 def _floor_problems(

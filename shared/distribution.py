@@ -11,7 +11,7 @@ from typing import Final
 
 from shared.constraints import Constrained, constrain
 from shared.errors import InvalidProfile
-from shared.policy import live_probabilities, thompson_probabilities
+from shared.policy import live_probabilities, live_probabilities_of, thompson_probabilities
 from shared.posterior import Posterior, shift_posterior
 from shared.records import Touchpoint
 from shared.situation import Situation
@@ -170,11 +170,9 @@ def constrain_among(
 def _probabilities(posterior: Posterior, eligible: tuple[int, ...]) -> tuple[float, ...]:
     """Published probabilities where all variants are eligible; else integrated, live what is hardly ever the same
     again."""
-    everyone = len(eligible) == len(posterior.means)
-    if everyone and posterior.probabilities:
-        return posterior.probabilities
-    means = posterior.means if everyone else [posterior.means[i] for i in eligible]
-    sds = posterior.sds if everyone else [posterior.sds[i] for i in eligible]
+    if len(eligible) == len(posterior.means):
+        return posterior.probabilities or tuple(live_probabilities_of(posterior))
+    means, sds = [posterior.means[i] for i in eligible], [posterior.sds[i] for i in eligible]
     is_live = posterior.level == "individual" or not posterior.probabilities
     integrate = live_probabilities if is_live else thompson_probabilities
     return tuple(integrate(means, sds))

@@ -29,6 +29,7 @@ from typing import Final
 
 from shared.normal_tables import HIGHEST, LOWEST, look_up
 from shared.numbers import ln, normal_cdf, normal_density
+from shared.posterior import Posterior
 
 # Multiplies a product by Φ(z) at z = start + slope · node, and returns φ(z)/Φ(z) there.
 Evaluate = Callable[[MutableSequence[float], float, float, Sequence[float]], list[float]]
@@ -66,6 +67,7 @@ def thompson_probabilities(means: Sequence[float], sds: Sequence[float]) -> list
     follows the variants into any other order, bit for bit. Raises ValueError for empty or unequal lengths and for
     values outside these bounds.
     """
+    _check(means, sds)
     return _integrate(means, sds, _EXACT)
 
 
@@ -74,7 +76,13 @@ def live_probabilities(means: Sequence[float], sds: Sequence[float]) -> list[flo
 
     What was used is what is logged, so a propensity is exact with either function. Raises like the other one.
     """
+    _check(means, sds)
     return _integrate(means, sds, _LIVE)
+
+
+def live_probabilities_of(posterior: Posterior) -> list[float]:
+    """Return the same for a posterior, whose numbers were looked at when it was read."""
+    return _integrate(posterior.means, posterior.sds, _LIVE)
 
 
 def beta_to_log_odds(alpha: float, beta: float) -> tuple[float, float]:
@@ -92,7 +100,6 @@ def beta_to_log_odds(alpha: float, beta: float) -> tuple[float, float]:
 
 
 def _integrate(means: Sequence[float], sds: Sequence[float], rule: Rule) -> list[float]:
-    _check(means, sds)
     return _share_by_spread(means, sds, rule) if min(sds) <= LOST * max(sds) else _share(means, sds, rule)
 
 

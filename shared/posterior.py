@@ -39,7 +39,8 @@ class Shift:
     features: tuple[Feature, ...]
     weights: tuple[tuple[float, ...], ...]
     covariances: tuple[tuple[tuple[float, ...], ...], ...]
-    # Of each matrix row, column and value of what is not 0, in their order: mostly the diagonal alone.
+    # Of each matrix row, column and value of what is not 0, in their order: mostly the diagonal alone. Equal matrices
+    # share theirs.
     entries: tuple[tuple[tuple[int, int, float], ...], ...] = field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -48,7 +49,8 @@ class Shift:
             tuple([(i, j, value) for i, row in enumerate(matrix) for j, value in enumerate(row) if value != 0.0])
             for matrix in self.covariances
         ]
-        object.__setattr__(self, "entries", tuple(entries))
+        known: dict[tuple[tuple[int, int, float], ...], tuple[tuple[int, int, float], ...]] = {}
+        object.__setattr__(self, "entries", tuple([known.setdefault(each, each) for each in entries]))
 
 
 def read_posterior(reader: Reader, level: str, name: str, count: int, *, has_probabilities: bool) -> Posterior:
@@ -72,12 +74,14 @@ def shift_posterior(posterior: Posterior, shift: Shift, values: Sequence[float])
     """
     present = [(i, x) for i, x in enumerate(values) if x != 0.0]
     means, sds = [], []
+    variance, latest = 0.0, None
     for mean, sd, weights, entries in zip(posterior.means, posterior.sds, shift.weights, shift.entries, strict=True):
         for i, x in present:
             mean += weights[i] * x  # noqa: PLW2901 - adds up
-        variance = 0.0
-        for i, j, value in entries:
-            variance += values[i] * value * values[j]
+        if entries is not latest:
+            variance, latest = 0.0, entries
+            for i, j, value in entries:
+                variance += values[i] * value * values[j]
         means.append(mean)
         sds.append(sqrt(sd * sd + variance) if variance > 0.0 else sd)
     return Posterior(posterior.level, posterior.name, tuple(means), tuple(sds), ())
