@@ -112,7 +112,7 @@ def read_touchpoint(name: str, data: object, htmls: Sequence[str] | None) -> Tou
         floors=tuple([variant.floor for variant in variants]),
         caps=tuple([variant.cap for variant in variants]),
         tags=tags,
-        suffixes=tuple([each.encode("utf-8", "surrogatepass") for each in names]),
+        suffixes=tuple(map(str.encode, names)),  # a name holds no half of a surrogate pair
         is_targeted=not {variant.condition for variant in variants} <= {None},
         is_tagged=bool(tags),
         is_plain=shift is None and not tags,
