@@ -197,7 +197,7 @@ def _project(
     """
     free = list(range(len(weights)))
     held: list[float] = []
-    while True:
+    while free:
         low = [i for i in free if served[i] <= floors[i]]
         high = [i for i in free if served[i] >= caps[i]]
         lack = fsum([floors[i] - served[i] for i in low]) if low else 0.0
@@ -216,12 +216,8 @@ def _project(
             free = [i for i in free if served[i] < caps[i]]
         else:
             return
-        if not free:
-            return
-        left = mass - fsum(held)
-        scale = fsum([weights[i] for i in free]) / left if left > 0.0 else float("inf")
-        for i in free:
-            served[i] = weights[i] / scale
+        for i, part in zip(free, _spread([weights[i] for i in free], mass - fsum(held)), strict=True):
+            served[i] = part
 
 
 def _floor_problems(

@@ -19,8 +19,17 @@ from shared.errors import InvalidSnapshot
 from shared.parse import Reader, load_json
 from shared.paths import path_matches
 from shared.posterior import LEVELS, Posterior
-from shared.records import FORMAT, Header, Touchpoint, read_cell, read_header, read_touchpoint, to_columns
-from shared.records.variants import FIELDS
+from shared.records import (
+    FORMAT,
+    Header,
+    Touchpoint,
+    read_cell,
+    read_header,
+    read_rows,
+    read_touchpoint,
+    refuse_unknown_fields,
+    to_columns,
+)
 
 MOST_KEPT: Final = 1_000
 MOST_PATHS: Final = 300
@@ -242,12 +251,9 @@ def _write_record(key: str, record: Mapping[str, object]) -> str:
     it."""
     if not key.startswith("touchpoint:"):
         return _dump(record)
-    variants = Reader(record, key, InvalidSnapshot).items("variants")
-    rows = [Reader(each, f"{key}.variants[{i}]", InvalidSnapshot).data for i, each in enumerate(variants)]
-    for i, row in enumerate(rows):
-        for field in row:
-            if field not in (*FIELDS, "condition", "html"):
-                raise InvalidSnapshot(f"{key}.variants[{i}].{field}", "is no field of a variant")
+    reader = Reader(record, key, InvalidSnapshot)
+    rows = read_rows(reader)
+    refuse_unknown_fields(reader, rows)
     return "\t".join([_dump({**record, "variants": to_columns(rows)}), *[_dump(row.get("html")) for row in rows]])
 
 

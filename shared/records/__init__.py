@@ -15,10 +15,10 @@ from shared.records.touchpoint import (
     read_cell,
     read_touchpoint,
 )
-from shared.records.variants import Variant, to_columns
+from shared.records.variants import Variant, read_rows, refuse_unknown_fields, to_columns
 
 __all__ = [
     "CLUSTER_TTL_MS", "EPOCHS", "FORMAT", "HOUR_MS", "INDIVIDUAL_TTL_MS", "MOST_FEATURES", "MOST_SLOTS",
     "AttributeSource", "Header", "Phrase", "Segment", "Touchpoint", "Variant", "read_cell", "read_header",
-    "read_touchpoint", "to_columns",
+    "read_rows", "read_touchpoint", "refuse_unknown_fields", "to_columns",
 ]  # fmt: skip

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 
 from shared.errors import InvalidSnapshot
 from shared.parse import Reader, load_json
+from shared.records.variants import read_rows
 
 
 class Markup:
@@ -45,8 +46,7 @@ def read_markup(reader: Reader, htmls: Sequence[str] | None, count: int) -> Mark
     """The HTML of `count` variants: `htmls` are the JSON texts beside the touchpoint's record, None where an older
     origin has written them into it. Raises InvalidSnapshot where some are missing."""
     if htmls is None:
-        rows = [Reader(each, reader.path, InvalidSnapshot).data for each in reader.items("variants")]
-        return Markup(reader.path, [row.get("html") for row in rows], lambda html: html)
+        return Markup(reader.path, [row.get("html") for row in read_rows(reader)], lambda html: html)
     if len(htmls) != count:
         raise InvalidSnapshot(reader.place("variants"), f"{count} variants, but the HTML of {len(htmls)}")
     return Markup(reader.path, htmls, lambda text: load_json(str(text)))

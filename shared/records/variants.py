@@ -36,6 +36,20 @@ class Variant:
     because: str
 
 
+def read_rows(parent: Reader) -> list[Mapping[str, object]]:
+    """The variants of a record in which they stand one by one. Raises the reader's error."""
+    place = parent.place("variants")
+    return [Reader(row, f"{place}[{i}]", parent.error).data for i, row in enumerate(parent.items("variants"))]
+
+
+def refuse_unknown_fields(parent: Reader, rows: Sequence[Mapping[str, object]]) -> None:
+    """Refuse a field of a variant, as it is given to be published, that would be lost. Raises the reader's error."""
+    for i, row in enumerate(rows):
+        for field in row:
+            if field not in (*FIELDS, "condition", "html"):
+                raise parent.error(f"{parent.place('variants')}[{i}].{field}", "is no field of a variant")
+
+
 def to_columns(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
     """The columns of variants that are given one by one, each with its `condition`."""
     columns = {field: [row.get(field) for row in rows] for field in FIELDS}
@@ -55,7 +69,8 @@ def to_columns(rows: Sequence[Mapping[str, object]]) -> dict[str, object]:
 def read_variants(parent: Reader, *, are_rows: bool) -> tuple[Variant, ...]:
     """Read the variants: at once, where every field is plainly as it should be, and else one by one, which tells what
     is wrong. `are_rows`: as an older origin wrote them. Raises InvalidSnapshot."""
-    columns = Reader(_find_columns(parent, are_rows), parent.place("variants"), InvalidSnapshot)
+    data = to_columns(read_rows(parent)) if are_rows else parent.mapping("variants")
+    columns = Reader(data, parent.place("variants"), InvalidSnapshot)
     for field in columns.data:
         if field not in (*FIELDS, "condition", "conditions"):
             raise InvalidSnapshot(columns.place(field), "is no field of variants that this version knows")
@@ -77,15 +92,6 @@ def read_variants(parent: Reader, *, are_rows: bool) -> tuple[Variant, ...]:
         return tuple(map(Variant, names, floors, caps, map(tuple, interests), conditions, becauses))  # type: ignore[arg-type]  # as was checked
     fields = zip(names, floors, caps, interests, conditions, becauses, strict=True)
     return tuple([_read_variant(f"{columns.path}[{i}]", *each) for i, each in enumerate(fields)])
-
-
-def _find_columns(parent: Reader, are_rows: bool) -> Mapping[str, object]:
-    if not are_rows:
-        return parent.mapping("variants")
-    place = parent.place("variants")
-    return to_columns(
-        [Reader(row, f"{place}[{i}]", InvalidSnapshot).data for i, row in enumerate(parent.items("variants"))]
-    )
 
 
 def _read_column(columns: Reader, field: str, count: int, default: object = None) -> list[object]:

@@ -86,7 +86,7 @@ class Session:
             "depth": self.depth,
             "pages_read": self.pages_read,
             "recent_categories": recent,
-            "bigrams": _pair(recent) if len(recent) > 1 else [],
+            "bigrams": _pair(recent),
             "top_category": max(reversed(interests), key=interests.__getitem__) if interests else "",
             "categories": views,
             "read": read,
